@@ -1,0 +1,166 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/backend-showdown/showdown/internal/measure/wire"
+	"github.com/backend-showdown/showdown/internal/showdown"
+)
+
+// The range of the histograms. Values outside are recorded at its ends; the
+// exact maximum is kept beside them.
+const (
+	lowest      = int64(100 * time.Nanosecond)
+	highest     = int64(100 * time.Second)
+	significant = 3
+)
+
+// heldBytes bounds the answers kept for checking. They are checked when the
+// window is over, so that checking does not disturb it, or when the bound is met.
+const heldBytes = 32 << 20
+
+// moment is when a request was due, sent and answered, as offsets from the start.
+type moment struct{ due, sent, done time.Duration }
+
+// held is an answer kept for checking; its body is body[from:to] of the recorder.
+type held struct {
+	k        uint64
+	moment   moment
+	from, to int
+}
+
+// recorder gathers a window's result. It is not safe for concurrent use.
+type recorder struct {
+	Result
+	traffic   Traffic
+	threshold uint64 // an answer is sampled when its hash is below it
+	seed      uint64
+	pending   []held
+	bodies    []byte
+}
+
+func newRecorder(w *Window, t Traffic, engine string) *recorder {
+	r := &recorder{traffic: t, seed: w.Seed}
+	r.Engine, r.Closed = engine, w.Schedule == nil
+	r.Failures = map[showdown.Failure]uint64{}
+	r.Latency, r.Service, r.Lag = newHistogram(), newHistogram(), newHistogram()
+	switch {
+	case w.Sample >= 1:
+		r.threshold = ^uint64(0)
+	case w.Sample > 0:
+		r.threshold = uint64(w.Sample * (1 << 63) * 2)
+	}
+	return r
+}
+
+func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, significant) }
+
+// sampled decides by a hash, so that a server cannot know which answers are checked.
+func (r *recorder) sampled(k uint64) bool {
+	// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+	x := k + r.seed + 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x^x>>31 < r.threshold
+}
+
+// sent notes that a request was written.
+func (r *recorder) sent(due, sent time.Duration) {
+	r.Sent++
+	record(r.Lag, sent-due)
+}
+
+// answered judges a whole answer. Sampled bodies are kept and judged later.
+func (r *recorder) answered(k uint64, m moment, status, want int, sampled bool, body []byte) {
+	if status != want && (want != 0 || status >= 400) {
+		if want == 0 {
+			r.fail(showdown.FailStatus, fmt.Errorf("status %d", status))
+		} else {
+			r.fail(showdown.FailStatus, fmt.Errorf("status %d, want %d", status, want))
+		}
+		return
+	}
+	if !sampled {
+		r.good(m)
+		return
+	}
+	if len(r.bodies)+len(body) > heldBytes {
+		r.check()
+	}
+	from := len(r.bodies)
+	r.bodies = append(r.bodies, body...)
+	r.pending = append(r.pending, held{k, m, from, len(r.bodies)})
+}
+
+func (r *recorder) good(m moment) {
+	r.OK++
+	latency := m.done - m.due
+	record(r.Latency, latency)
+	record(r.Service, m.done-m.sent)
+	r.Max = max(r.Max, latency)
+}
+
+// check judges the kept answers.
+func (r *recorder) check() {
+	for _, h := range r.pending {
+		r.Verified++
+		if err := r.traffic.Check(h.k, r.bodies[h.from:h.to]); err != nil {
+			r.fail(showdown.FailBody, err)
+		} else {
+			r.good(h.moment)
+		}
+	}
+	r.pending, r.bodies = r.pending[:0], r.bodies[:0]
+}
+
+// fail counts a failed request. Its words are kept only for the first.
+func (r *recorder) fail(kind showdown.Failure, err error) {
+	r.Failures[kind]++
+	if r.Example == "" && err != nil {
+		r.Example = string(kind) + ": " + err.Error()
+	}
+}
+
+func (r *recorder) failed() (n uint64) {
+	for _, c := range r.Failures {
+		n += c
+	}
+	return n
+}
+
+func (r *recorder) snapshot(elapsed time.Duration, inFlight int, cpu time.Duration) Snapshot {
+	return Snapshot{
+		Elapsed: elapsed, Due: r.Due, OK: r.OK, Failed: r.failed(), InFlight: inFlight,
+		P50: quantile(r.Latency, 0.5), P99: quantile(r.Latency, 0.99), GeneratorSeconds: cpu.Seconds(),
+	}
+}
+
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	_ = h.RecordValue(min(max(int64(d), 0), highest)) // within range, so it cannot fail
+}
+
+func isHead(request []byte) bool { return len(request) > 5 && string(request[:5]) == "HEAD " }
+
+// failureOf sorts what broke a connection into the closed set.
+func failureOf(err error, connecting bool) showdown.Failure {
+	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
+		return showdown.FailProtocol
+	}
+	switch timeout, _ := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err); {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return showdown.FailRefused
+	case timeout != nil && timeout.Timeout(), errors.Is(err, syscall.ETIMEDOUT):
+		return showdown.FailTimeout
+	case connecting:
+		return showdown.FailConnect
+	}
+	return showdown.FailReset
+}

@@ -1,0 +1,150 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// feedIn gives the parser text in pieces of size, so that every boundary is met.
+func feedIn(text string, size int) (r Response, body []byte, surplus int, err error) {
+	b := []byte(text)
+	for len(b) > 0 {
+		piece := b[:min(size, len(b))]
+		n, done, err := r.Feed(piece, &body)
+		if err != nil {
+			return r, body, 0, err
+		}
+		b = b[n:]
+		if done {
+			return r, body, len(b), nil
+		}
+	}
+	return r, body, 0, r.EOF()
+}
+
+func TestResponse(t *testing.T) {
+	for _, c := range []struct {
+		name, text, body string
+		status           int
+		keep             bool
+		surplus          int
+	}{
+		{"length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 200, true, 0},
+		{"no reason", "HTTP/1.1 200\r\ncontent-length:0\r\n\r\n", "", 200, true, 0},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nA;x=y\r\n, big worl\r\n1\r\nd\r\n0\r\n\r\n", "hello, big world", 200, true, 0},
+		{"trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\nExpires: never\r\nX: y\r\n\r\n", "a", 200, true, 0},
+		{"interim", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "x", 200, true, 0},
+		{"no content", "HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", "", 204, true, 0},
+		{"not modified", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", "", 304, true, 0},
+		{"until close", "HTTP/1.1 200 OK\r\n\r\nall of it", "all of it", 200, false, 0},
+		{"http/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, false, 0},
+		{"http/1.0 keep-alive", "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, true, 0},
+		{"close", "HTTP/1.1 200 OK\r\nConnection: foo, Close\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, false, 0},
+		{"surplus", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!!", "hi", 200, true, 2},
+		{"same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", "hi", 200, true, 0},
+	} {
+		for _, size := range []int{1, 2, 3, 7, len(c.text)} {
+			r, body, surplus, err := feedIn(c.text, size)
+			if err != nil || string(body) != c.body || r.Status != c.status || r.KeepAlive != c.keep || surplus != c.surplus {
+				t.Errorf("%s in pieces of %d: status %d keep %v body %q surplus %d err %v", c.name, size, r.Status, r.KeepAlive, body, surplus, err)
+			}
+		}
+	}
+}
+
+func TestResponseRefuses(t *testing.T) {
+	for name, text := range map[string]string{
+		"garbage":            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+		"http/2":             "HTTP/2.0 200 OK\r\n\r\n",
+		"bare line feeds":    "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+		"status word":        "HTTP/1.1 abc OK\r\n\r\n",
+		"status 999":         "HTTP/1.1 999 OK\r\n\r\n",
+		"two lengths":        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+		"length and chunks":  "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"negative length":    "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+		"huge length":        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		"space before colon": "HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\na",
+		"folded header":      "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
+		"NUL in header":      "HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
+		"bad chunk size":     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+		"long chunk":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
+		"early close":        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+		"close in head":      "HTTP/1.1 200",
+		"close at once":      "",
+		"switching":          "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+		"endless interim":    strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 100),
+		"endless head":       "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", 1<<20),
+		"endless trailers":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("X: aaaaaaaaaa\r\n", 1<<14),
+	} {
+		for _, size := range []int{1, 5, 1 << 21} {
+			r, _, _, err := feedIn(text, size)
+			var pe *ProtocolError
+			if !errors.As(err, &pe) {
+				t.Errorf("%s in pieces of %d: error %v, want a ProtocolError", name, size, err)
+			}
+			if cap(r.line) > 4*MaxHead {
+				t.Errorf("%s in pieces of %d: kept %d bytes", name, size, cap(r.line))
+			}
+		}
+	}
+}
+
+func TestHeadAnswerHasNoBody(t *testing.T) {
+	var r Response
+	r.Reset(true)
+	if _, done, err := r.Feed([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), nil); !done || err != nil {
+		t.Errorf("done %v err %v", done, err)
+	}
+}
+
+func TestFeedDoesNotAllocate(t *testing.T) {
+	text := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello")
+	var r Response
+	body := make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(100, func() {
+		r.Reset(false)
+		body = body[:0]
+		_, _, _ = r.Feed(text[:30], &body)
+		_, _, _ = r.Feed(text[30:], &body)
+	}); n != 0 {
+		t.Errorf("%v allocations per answer", n)
+	}
+}
+
+// What net/http accepts and we accept must agree; and pieces must not matter.
+func FuzzResponse(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), 3)
+	f.Add([]byte("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n"), 1)
+	f.Add([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 404\r\n\r\nrest"), 4)
+	f.Fuzz(func(t *testing.T, data []byte, size int) {
+		size = max(1, min(size, 1<<16))
+		whole, body, surplus, err := feedIn(string(data), max(1, len(data)))
+		pieces, body2, surplus2, err2 := feedIn(string(data), size)
+		if (err == nil) != (err2 == nil) || err == nil && (!bytes.Equal(body, body2) || surplus != surplus2 || whole.Status != pieces.Status) {
+			t.Fatalf("whole: %d %q %d %v; in pieces of %d: %d %q %d %v", whole.Status, body, surplus, err, size, pieces.Status, body2, surplus2, err2)
+		}
+		if err != nil || whole.Status < 200 {
+			return
+		}
+		in := bufio.NewReader(bytes.NewReader(data))
+		for {
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				return // net/http is stricter on header names and values
+			}
+			if resp.StatusCode < 200 {
+				continue
+			}
+			want, err := io.ReadAll(resp.Body)
+			if err == nil && resp.StatusCode == whole.Status && !bytes.Equal(want, body) {
+				t.Fatalf("body %q, net/http reads %q", body, want)
+			}
+			return
+		}
+	})
+}

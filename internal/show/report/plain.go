@@ -1,0 +1,36 @@
+package report
+
+import (
+	"strings"
+	"unicode"
+)
+
+// plain makes a contender's text safe for one line of a terminal or a file:
+// escape sequences, line breaks and changes of direction become visible marks.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
+			return '·'
+		}
+		return r
+	}, strings.TrimSpace(s))
+}
+
+// quoted writes a command line as a shell would read it back.
+func quoted(args []string) string {
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = a
+		if a == "" || strings.ContainsFunc(a, needsQuotes) {
+			words[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func needsQuotes(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./=:,@%+", r)
+}

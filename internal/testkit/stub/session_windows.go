@@ -1,0 +1,5 @@
+package stub
+
+import "os/exec"
+
+func ownSession(*exec.Cmd) {}
