@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	ctx, stop := interruptible(context.Background(), stderr)
+	ctx, stop := app.interruptible(context.Background())
 	defer stop()
 	err := root.ExecuteContext(ctx)
 	if errors.Is(err, context.Canceled) && showdown.CodeOf(err) != showdown.Interrupted {
@@ -48,7 +49,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // interruptible gives a context that the first Ctrl-C or SIGTERM cancels; the
 // second ends the program at once. Contenders never outlive it: their guards see
 // its pipe close.
-func interruptible(parent context.Context, stderr io.Writer) (context.Context, func()) {
+func (a *app) interruptible(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -56,9 +57,12 @@ func interruptible(parent context.Context, stderr io.Writer) (context.Context, f
 		if _, ok := <-signals; !ok {
 			return
 		}
-		fmt.Fprintln(stderr, "\ninterrupted: finishing what is being written (again to stop at once)")
+		fmt.Fprintln(a.stderr, "\ninterrupted: stopping (again to stop at once)")
 		cancel()
 		if _, ok := <-signals; ok {
+			if hint, _ := a.onInterrupt.Load().(string); hint != "" {
+				fmt.Fprintln(a.stderr, hint)
+			}
 			os.Exit(int(showdown.Interrupted))
 		}
 	}()
@@ -72,7 +76,10 @@ type app struct {
 	contenders     string // folder of the contenders, or "" to look for it
 	out            string // folder of records and reports
 	noColour       bool
+	onInterrupt    atomic.Value // string: what to print when stopped at once
 }
+
+const defaultOut = "showdown-out"
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -89,10 +96,11 @@ Start with:  showdown run`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.contenders, "contenders", os.Getenv("SHOWDOWN_CONTENDERS"), "`folder` of the contenders (default: the nearest contenders/)")
-	root.PersistentFlags().StringVarP(&a.out, "out", "o", envOr("SHOWDOWN_OUT", "showdown-out"), "`folder` for records, logs and reports")
+	root.PersistentFlags().StringVarP(&a.out, "out", "o", envOr("SHOWDOWN_OUT", defaultOut), "`folder` for records, logs and reports")
 	root.PersistentFlags().BoolVar(&a.noColour, "no-color", os.Getenv("NO_COLOR") != "", "no colours")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, err) })
-	root.AddCommand(a.verifyCommand(), a.dataCommand())
+	root.AddCommand(a.runCommand(), a.loadCommand(), a.verifyCommand(), a.reportCommand(), a.listCommand(), a.runsCommand(),
+		a.doctorCommand(), a.schemaCommand(), a.dataCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
 	}
@@ -113,8 +121,12 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "all: showdown help"
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf("did you mean %q?   %s", near[0], hint)
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := showdown.Nearest(args[0], names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?   %s", near, hint)
 	}
 	return showdown.Usage(hint, "unknown command %q", args[0])
 }

@@ -80,7 +80,7 @@ func (a *app) prepareOne(ctx context.Context, scr *screen, m *contender.Manifest
 		scr.status("preparing   %s  %s ▸ %s   step %d/%d, %s   %s", place, m.Name, strings.Join(argv, " "), step, steps,
 			showdown.Clock(time.Since(began)), scr.dim(lastLine))
 	})
-	if err == nil && p.Built {
+	if err == nil && p.Built && p.Took > time.Second {
 		scr.say("prepared    %s in %s (once; cached afterwards)", m.Name, showdown.Clock(p.Took))
 	}
 	return p, err
@@ -102,7 +102,7 @@ func cannotPlay(ctx context.Context, m *contender.Manifest, scenario string) (sh
 		}
 		var reasons []string
 		for _, lack := range missing {
-			reasons = append(reasons, lack.Reason)
+			reasons = append(reasons, lack.Tool+" "+lack.Reason)
 		}
 		return showdown.Skipped{Name: m.Name, Reason: strings.Join(reasons, "; "), Remedy: "showdown doctor"}, true
 	}

@@ -148,22 +148,10 @@ func stopCheck(exit contender.Exit) scenario.Check {
 	if !exit.Clean {
 		c.Breach = &scenario.Breach{
 			Request: "SIGTERM, with idle connections open", Want: "exit status 0 within 5 s, and no process left",
-			Got: exitInWords(exit),
+			Got: exit.String(),
 		}
 	}
 	return c
-}
-
-// exitInWords says how a contender ended that did not end cleanly.
-func exitInWords(e contender.Exit) string {
-	words := fmt.Sprintf("exit status %d after %.1f s", e.Status, e.Took.Seconds())
-	if e.Signal != "" {
-		words = fmt.Sprintf("ended by %s after %.1f s", e.Signal, e.Took.Seconds())
-	}
-	if e.Killed > 0 {
-		words += ", " + showdown.Plural(e.Killed, "process") + " had to be killed"
-	}
-	return words
 }
 
 func (v *verifier) print(r verifyReport) {

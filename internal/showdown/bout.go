@@ -135,15 +135,15 @@ const (
 
 // Window is one stretch of load at one rate, and what it cost.
 type Window struct {
-	Kind     WindowKind    `json:"kind"`
-	Offered  Rate          `json:"offered"`
-	Length   time.Duration `json:"length_ns"`
-	Met      bool          `json:"met"` // whether it met the objective
-	Load     Load          `json:"load"`
-	Cost     Cost          `json:"cost"`
-	Climate  Climate       `json:"climate"`
-	Histo    []byte        `json:"-"` // latency from the intended send, HDR compressed V2, in nanoseconds
-	Headroom float64       `json:"generator_busy"`
+	Kind          WindowKind    `json:"kind"`
+	Offered       Rate          `json:"offered"`
+	Length        time.Duration `json:"length_ns"`
+	Met           bool          `json:"met"` // whether it met the objective
+	Load          Load          `json:"load"`
+	Cost          Cost          `json:"cost"`
+	Climate       Climate       `json:"climate"`
+	Histo         []byte        `json:"-"` // latency from the intended send, HDR compressed V2, in nanoseconds
+	GeneratorBusy float64       `json:"generator_busy"`
 }
 
 // Load counts what happened to the requests of a window.

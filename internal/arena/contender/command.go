@@ -29,9 +29,9 @@ func capture(ctx context.Context, dir string, argv []string) (string, error) {
 	text := out.String() + complaints.String()
 	switch {
 	case ctx.Err() != nil:
-		return text, fmt.Errorf("%q did not end in time", display(argv))
+		return text, fmt.Errorf("%s did not end in time", display(argv))
 	case err != nil:
-		return text, fmt.Errorf("%q failed: %w%s", display(argv), err, firstLine(": ", text))
+		return text, fmt.Errorf("%s failed: %w%s", display(argv), err, firstLine(": ", text))
 	}
 	return text, nil
 }

@@ -66,7 +66,7 @@ func readDocument(file string, data []byte, into any) (doc *document, err error)
 // parse gives the root of the one document in text.
 func (d *document) parse(text string) (ast.Node, error) {
 	tokens := lexer.Tokenize(text)
-	if err := d.refuseDeep(tokens); err != nil {
+	if err := d.refuseLarge(tokens); err != nil {
 		return nil, err
 	}
 	parsed, err := parser.Parse(tokens, 0)
@@ -81,9 +81,13 @@ func (d *document) parse(text string) (ast.Node, error) {
 	return parsed.Docs[0].Body, nil
 }
 
-// refuseDeep keeps deep nesting, which costs the parser seconds, away from it.
-func (d *document) refuseDeep(tokens token.Tokens) error {
-	const deep = 16
+// refuseLarge keeps what would cost the parser seconds away from it: deep nesting
+// and thousands of values. Real manifests have a few hundred tokens.
+func (d *document) refuseLarge(tokens token.Tokens) error {
+	const deep, many = 16, 4096
+	if len(tokens) > many {
+		return d.errorAt(tokenPlace(tokens[many]), "a manifest says how to run a contender; keep its data elsewhere", "holds too many values")
+	}
 	brackets, dashes, line := 0, 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != line {

@@ -45,7 +45,6 @@ func bareEnviron() map[string]string {
 func buildEnviron() []string {
 	env := bareEnviron()
 	pick(env, passedToBuilds)
-	env["CI"] = "true" // asks no questions, draws no progress bars
 	return pairs(env)
 }
 

@@ -2,7 +2,6 @@ package contender
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -112,7 +111,7 @@ func runGuard(in io.Reader, out io.Writer, output *os.File) {
 	go g.listen(decoder)
 	go g.tree.reap(g.reaped)
 	left := g.watch()
-	g.finishLog(left)
+	g.finishLog(left == 0)
 	g.tell(event{Kind: gone, Killed: len(g.killed), Left: left})
 }
 
@@ -238,12 +237,13 @@ func (g *guard) sweep() (alive int) {
 	return len(pids)
 }
 
-// finishLog completes the log, once nobody can write to it any more.
-func (g *guard) finishLog(left int) {
+// finishLog completes the log. Where no process is left, all that was written is
+// waited for.
+func (g *guard) finishLog(alone bool) {
 	if g.log == nil {
 		return
 	}
-	if left == 0 {
+	if alone {
 		<-g.pumped
 	}
 	g.log.Close()
@@ -251,7 +251,5 @@ func (g *guard) finishLog(left int) {
 
 // tell sends an event. That Showdown no longer listens is no reason to stop.
 func (g *guard) tell(e event) {
-	if err := g.events.Encode(e); err != nil && g.log != nil {
-		fmt.Fprintf(g.log, "showdown: guard: %v\n", err)
-	}
+	_ = g.events.Encode(e)
 }

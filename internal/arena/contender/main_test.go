@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/backend-showdown/showdown/internal/showdown"
 	"github.com/backend-showdown/showdown/internal/testkit/stub"
 )
 
@@ -45,5 +47,19 @@ func check(err error) {
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
+	}
+}
+
+// wantError wants an error with a code whose message and hint hold the words.
+func wantError(t *testing.T, err error, code showdown.Code, words ...string) {
+	t.Helper()
+	if err == nil || showdown.CodeOf(err) != code {
+		t.Fatalf("error %v has code %d, want %d", err, showdown.CodeOf(err), code)
+	}
+	whole := err.Error() + "\n" + showdown.HintOf(err)
+	for _, w := range words {
+		if !strings.Contains(whole, w) {
+			t.Errorf("error lacks %q:\n%s", w, whole)
+		}
 	}
 }

@@ -23,7 +23,7 @@ type Manifest struct {
 	Language   string            `yaml:"language" json:"language" jsonschema:"Programming language."`
 	Framework  string            `yaml:"framework" json:"framework" jsonschema:"Framework, or the standard library's server where there is none."`
 	Homepage   string            `yaml:"homepage" json:"homepage,omitempty" jsonschema:"Home page of the framework."`
-	Requires   map[string]string `yaml:"requires" json:"requires" jsonschema:"Toolchains that build and run the contender, each with a version range such as >=1.25 or ^22."`
+	Requires   map[string]string `yaml:"requires" json:"requires" jsonschema:"Toolchains that build and run the contender, each with a version range, such as ^22 or ~3.12."`
 	Build      [][]string        `yaml:"build" json:"build,omitempty" jsonschema:"Commands, each a list of arguments, run one after another in a copy of the folder. There is no shell."`
 	Start      []string          `yaml:"start" json:"start" jsonschema:"Command that starts the server, as a list of arguments. ${HOST}, ${PORT}, ${WORKERS} and ${DATA_DIR} are replaced. A program with a slash is relative to the folder."`
 	Env        map[string]string `yaml:"env" json:"env,omitempty" jsonschema:"Added to the server's environment, with the same replacements as in start."`
@@ -56,7 +56,7 @@ type Versions struct {
 type Probe struct {
 	Name    string   `yaml:"name" json:"name" jsonschema:"Name of the part, such as Node.js."`
 	Command []string `yaml:"command" json:"command,omitempty" jsonschema:"Command that prints the version, as a list of arguments, run in the built folder."`
-	SameAs  string   `yaml:"same_as" json:"same_as,omitempty" jsonschema:"Role that holds the version: runtime or framework."`
+	SameAs  string   `yaml:"same_as" json:"same_as,omitempty" jsonschema:"Role that has the same version, instead of a command."`
 }
 
 // Parse reads a manifest. It is strict: an unknown key, a wrong type or a bad
@@ -114,7 +114,7 @@ func (m *Manifest) Identity() showdown.Contender {
 // roles gives the probes by role, in the order in which they are reported.
 func (v *Versions) roles() []role {
 	all := []role{{"runtime", &v.Runtime}, {"framework", &v.Framework}}
-	if v.Server.Name != "" {
+	if v.Server.Name != "" || v.Server.SameAs != "" || len(v.Server.Command) > 0 {
 		all = append(all, role{"server", &v.Server})
 	}
 	return all

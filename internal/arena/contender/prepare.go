@@ -248,7 +248,7 @@ func probeVersion(ctx context.Context, dir string, argv []string) (string, error
 	if version := findVersion(out); version != "" {
 		return version, nil
 	}
-	return "", fmt.Errorf("%q printed no version", display(argv))
+	return "", fmt.Errorf("%s printed no version", display(argv))
 }
 
 // lineWatcher passes output on and tells the last line of it, now and then.

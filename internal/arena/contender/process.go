@@ -2,6 +2,7 @@ package contender
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -24,7 +25,7 @@ type StartOptions struct {
 	Workers int               // CPUs that it may use; 0 means 1
 	DataDir string            // the scenario's data
 	CPUs    []int             // affinity, on Linux; empty means any
-	Log     string            // file for its output; its folder must exist
+	Log     string            // file for its output, needed; its folder must exist
 	Env     map[string]string // added last, such as a database's address
 }
 
@@ -47,8 +48,9 @@ type Process struct {
 	mu       sync.Mutex
 	asked    time.Time // when Stop asked it to stop, or zero
 	failed   chan struct{}
-	err      error // holds once failed is closed
-	prepared *Prepared
+	err      error         // holds once failed is closed
+	judged   chan struct{} // closed when it is known whether it failed
+	prepared *Prepared     // must stay in use as long as it runs
 }
 
 // Exit says how a contender ended.
@@ -71,11 +73,19 @@ func (p *Prepared) Start(ctx context.Context, o StartOptions) (*Process, error) 
 		o.Host = "127.0.0.1"
 	}
 	o.Workers = max(1, o.Workers)
+	log, err := filepath.Abs(o.Log)
+	if err != nil {
+		return nil, showdown.Errorf(showdown.Environment, "", "start %s: %w", m.Name, err)
+	}
+	o.Log = log
 	guarded, err := p.spawn(o)
+	if _, known := errors.AsType[*showdown.Error](err); known {
+		return nil, err
+	}
 	if err != nil {
 		return nil, showdown.Errorf(showdown.BadContender, "see start in its "+ManifestName, "start %s: %w", m.Name, err)
 	}
-	process := &Process{name: m.Name, ready: m.Ready, options: o, guarded: guarded, failed: make(chan struct{}), prepared: p}
+	process := &Process{name: m.Name, ready: m.Ready, options: o, guarded: guarded, failed: make(chan struct{}), judged: make(chan struct{}), prepared: p}
 	go process.watch()
 	return process, nil
 }
@@ -89,13 +99,9 @@ func (p *Prepared) spawn(o StartOptions) (*guarded, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := filepath.Abs(o.Log)
-	if err != nil {
-		return nil, err
-	}
 	return spawn(orders{
 		Program: program, Args: args, Dir: p.Dir, Env: p.Manifest.startEnviron(o),
-		CPUs: o.CPUs, Log: log, Flood: logFlood,
+		CPUs: o.CPUs, Log: o.Log, Flood: logFlood,
 	}, nil)
 }
 
@@ -143,6 +149,7 @@ func (p *Process) Stop(ctx context.Context) (Exit, error) {
 		p.guarded.ask(0)
 		<-p.guarded.gone
 	}
+	<-p.judged
 	return p.exit(), p.guarded.trouble(p.name)
 }
 
@@ -156,23 +163,30 @@ func (p *Process) exit() Exit {
 
 // watch closes failed when the contender ends unasked.
 func (p *Process) watch() {
+	defer close(p.judged)
 	select {
 	case <-p.guarded.flooded:
-		p.fail(showdown.Errorf(showdown.BadContender, "turn its access log off: writing it would be measured, too; see "+p.options.Log,
-			"%s wrote more than %d MiB of log", p.name, logFlood>>20))
 	case <-p.guarded.exited:
-		p.mu.Lock()
-		asked := !p.asked.IsZero() && p.asked.Before(p.guarded.ended)
-		p.mu.Unlock()
-		if !asked {
-			p.fail(p.ending())
-		}
+	}
+	if p.err = p.judge(); p.err != nil {
+		close(p.failed)
 	}
 }
 
-func (p *Process) fail(err error) {
-	p.err = err
-	close(p.failed)
+// judge says why its end is a failure, if it is one.
+func (p *Process) judge() error {
+	select {
+	case <-p.guarded.flooded: // first of all: it is also the reason why it is killed
+		return showdown.Errorf(showdown.BadContender, "turn its access log off: writing it would be measured, too; see "+p.options.Log,
+			"%s wrote more than %d MiB of log", p.name, logFlood>>20)
+	default:
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.asked.IsZero() && p.asked.Before(p.guarded.ended) {
+		return nil
+	}
+	return p.ending()
 }
 
 // ending says that and how it ended by itself.

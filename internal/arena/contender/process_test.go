@@ -1,3 +1,5 @@
+//go:build linux
+
 package contender
 
 import (
@@ -31,15 +33,7 @@ type launch struct {
 
 func start(t *testing.T, mode stub.Mode, change func(*StartOptions)) *launch {
 	t.Helper()
-	if mode != stub.NeverReady && mode != stub.Hang && mode != stub.Deaf && mode != stub.WrongPort {
-		return startWithin(t, mode, time.Minute, change) // a busy machine
-	}
-	return startWithin(t, mode, 1500*time.Millisecond, change)
-}
-
-func startWithin(t *testing.T, mode stub.Mode, limit time.Duration, change func(*StartOptions)) *launch {
-	t.Helper()
-	folder, tag := stub.Write(t, t.TempDir(), string(mode), mode, limit)
+	folder, tag := stub.Write(t, t.TempDir(), string(mode), mode, time.Minute) // the machine may be busy
 	m, err := Load(folder)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +80,27 @@ func (l *launch) mustBeReady(t *testing.T) {
 	}
 }
 
+// mustNotBeReady gives it a little time from when it listens somewhere.
+func (l *launch) mustNotBeReady(t *testing.T, code showdown.Code, words ...string) {
+	t.Helper()
+	l.ready.Timeout = time.Since(l.guarded.began) + time.Second
+	_, err := l.WaitReady(t.Context())
+	wantError(t, err, code, words...)
+}
+
+func (l *launch) mustListen(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		own := socketsOf(l.tree())
+		for _, socket := range listeners() {
+			if own[socket.inode] {
+				return
+			}
+		}
+	}
+	t.Fatal("it does not listen")
+}
+
 func (l *launch) mustFail(t *testing.T, words ...string) {
 	t.Helper()
 	select {
@@ -103,20 +118,6 @@ func (l *launch) stop(t *testing.T) Exit {
 		t.Fatal(err)
 	}
 	return e
-}
-
-// wantError wants an error with a code whose message and hint hold the words.
-func wantError(t *testing.T, err error, code showdown.Code, words ...string) {
-	t.Helper()
-	if err == nil || showdown.CodeOf(err) != code {
-		t.Fatalf("error %v has code %d, want %d", err, showdown.CodeOf(err), code)
-	}
-	whole := err.Error() + "\n" + showdown.HintOf(err)
-	for _, w := range words {
-		if !strings.Contains(whole, w) {
-			t.Errorf("error lacks %q:\n%s", w, whole)
-		}
-	}
 }
 
 func TestOK(t *testing.T) {
@@ -173,15 +174,15 @@ func TestExitLater(t *testing.T) {
 func TestNeverReady(t *testing.T) {
 	t.Parallel()
 	l := start(t, stub.NeverReady, nil)
-	_, err := l.WaitReady(t.Context())
-	wantError(t, err, showdown.BadContender, "never-ready did not answer GET /healthz with 200 within 1.5s of its start: it answered 503")
+	l.mustListen(t)
+	l.mustNotBeReady(t, showdown.BadContender, "never-ready did not answer GET /healthz with 200 within ", " of its start: it answered 503")
 }
 
 func TestHang(t *testing.T) {
 	t.Parallel()
 	l := start(t, stub.Hang, nil)
-	_, err := l.WaitReady(t.Context())
-	wantError(t, err, showdown.BadContender, "it accepted the connection and did not answer")
+	l.mustListen(t)
+	l.mustNotBeReady(t, showdown.BadContender, "it accepted the connection and did not answer")
 	if e := l.stop(t); e.Clean || e.Signal != "SIGKILL" || e.Killed != 1 || e.Took < stopGrace {
 		t.Errorf("exit %+v", e)
 	}
@@ -190,6 +191,7 @@ func TestHang(t *testing.T) {
 func TestStopInAHurry(t *testing.T) {
 	t.Parallel()
 	l := start(t, stub.Hang, nil)
+	l.mustListen(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	began := time.Now()
@@ -257,15 +259,14 @@ func TestChattyLogKeepsHeadAndTail(t *testing.T) {
 func TestDeaf(t *testing.T) {
 	t.Parallel()
 	l := start(t, stub.Deaf, nil)
-	_, err := l.WaitReady(t.Context())
-	wantError(t, err, showdown.BadContender, "connection refused")
+	l.mustNotBeReady(t, showdown.BadContender, "connection refused", "its log:")
 }
 
 func TestWrongPort(t *testing.T) {
 	t.Parallel()
 	l := start(t, stub.WrongPort, nil)
-	_, err := l.WaitReady(t.Context())
-	wantError(t, err, showdown.BadContender, "did not answer", "it listens on ", fmt.Sprintf("instead of %d", l.port))
+	l.mustListen(t)
+	l.mustNotBeReady(t, showdown.BadContender, "did not answer", "it listens on ", fmt.Sprintf("instead of %d", l.port))
 }
 
 // TestThief lets somebody else answer at the contender's address.
@@ -282,6 +283,23 @@ func TestThief(t *testing.T) {
 	_, err = l.WaitReady(t.Context())
 	wantError(t, err, showdown.Environment, fmt.Sprintf("port %d is held by pid %d (contender.test), not by deaf", port, os.Getpid()))
 	server.Close()
+}
+
+// TestPortTaken lets a contender fail because its port is taken by somebody who
+// does not answer.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, stub.OK, func(o *StartOptions) { o.Port = taken.Addr().(*net.TCPAddr).Port })
+	_, err = l.WaitReady(t.Context())
+	wantError(t, err, showdown.Environment, "is held by pid ", "not by ok")
+	if tail := l.Tail(1); !strings.Contains(tail, "address already in use") {
+		t.Errorf("tail %q", tail)
+	}
+	taken.Close()
 }
 
 func TestEverywhere(t *testing.T) {
@@ -359,7 +377,7 @@ func TestSignals(t *testing.T) {
 
 func TestGuardKilled(t *testing.T) {
 	t.Parallel()
-	l := startWithin(t, stub.Deaf, time.Minute, nil)
+	l := start(t, stub.Deaf, nil)
 	if err := l.guarded.guard.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,13 @@
 package contender
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"syscall"
 	"time"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	readyInterval = 10 * time.Millisecond
-	readyAttempt  = 2 * time.Second // one request
+	readyInterval = 5 * time.Millisecond
+	readyAttempt  = 2 * time.Second        // one request
+	patience      = 300 * time.Millisecond // until no answer is taken for silence
 )
 
 // WaitReady asks for the manifest's ready path until it answers 200, and gives
@@ -33,7 +35,6 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 	defer tick.Stop()
 	last := "no answer"
 	for {
-		asked := time.Now()
 		answered, what := p.attempt(limit, client)
 		took := time.Since(p.guarded.began)
 		if answered || limit.Err() != nil {
@@ -45,12 +46,12 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 		if answered {
 			return took, nil
 		}
-		if limit.Err() == nil || time.Since(asked) > 10*readyInterval {
-			last = what // and not that of an attempt that had no time
+		if what != "" {
+			last = what
 		}
 		select {
 		case <-p.failed:
-			return took, p.err
+			return took, cmp.Or(p.checkListener(), p.err) // it may have failed for want of its port
 		case <-ctx.Done():
 			return took, showdown.Errorf(showdown.Interrupted, "", "wait for %s: %w", p.name, context.Cause(ctx))
 		case <-limit.Done():
@@ -60,33 +61,34 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// attempt asks once; what is the reason where the answer was not 200.
-func (p *Process) attempt(ctx context.Context, client *http.Client) (ready bool, what string) {
-	ctx, cancel := context.WithTimeout(ctx, readyAttempt)
+// attempt asks once; what is the reason where the answer was not 200, or empty where
+// limit left it no time to find out.
+func (p *Process) attempt(limit context.Context, client *http.Client) (ready bool, what string) {
+	ctx, cancel := context.WithTimeout(limit, readyAttempt)
 	defer cancel()
+	var connected time.Time
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected = time.Now() },
+	})
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL()+p.ready.Path, nil)
 	if err != nil {
 		return false, err.Error()
 	}
 	response, err := client.Do(request)
-	if err != nil {
-		return false, failure(err)
+	switch {
+	case err == nil:
+	case !connected.IsZero() && time.Since(connected) > patience:
+		return false, "it accepted the connection and did not answer"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return false, "connection refused"
+	case limit.Err() != nil:
+		return false, ""
+	default:
+		return false, err.Error()
 	}
 	defer response.Body.Close()
 	_, _ = io.CopyN(io.Discard, response.Body, 4096)
 	return response.StatusCode == http.StatusOK, fmt.Sprintf("it answered %d", response.StatusCode)
-}
-
-func failure(err error) string {
-	var timeout net.Error
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "it accepted the connection and did not answer"
-	default:
-		return err.Error()
-	}
 }
 
 func (p *Process) unready(last string) error {

@@ -3,7 +3,6 @@ package contender
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -40,7 +39,7 @@ type guarded struct {
 // where that is empty, to output. Whatever happens, the caller must wait for gone.
 func spawn(o orders, output io.Writer) (*guarded, error) {
 	if os.Getenv(guardVariable) != "" {
-		return nil, errors.New("RunGuardIfAsked is not the first line of main")
+		return nil, guardError("start", errors.New("this is a guard already"))
 	}
 	cmd := exec.Command(ownProgram())
 	cmd.Args = []string{"showdown-guard"}
@@ -51,16 +50,13 @@ func spawn(o orders, output io.Writer) (*guarded, error) {
 	cmd.Stderr = output
 	cmd.WaitDelay = time.Second
 	ownSession(cmd)
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
+	stdin, err1 := cmd.StdinPipe()
+	stdout, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, guardError("start", err)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start guard: %w", err)
+		return nil, guardError("start", err)
 	}
 	g := &guarded{
 		guard: cmd, requests: stdin,
@@ -74,6 +70,11 @@ func spawn(o orders, output io.Writer) (*guarded, error) {
 	}
 	go g.follow(events)
 	return g, nil
+}
+
+// guardError is one of Showdown's own; the other errors of spawn are the command's.
+func guardError(verb string, err error) error {
+	return showdown.Errorf(showdown.Internal, "RunGuardIfAsked must be the first line of main and of TestMain", "%s guard: %w", verb, err)
 }
 
 // ownProgram is this program, even if its file was replaced meanwhile.
@@ -93,11 +94,11 @@ func (g *guarded) order(o orders, events *json.Decoder) error {
 	late := time.AfterFunc(guardStartLimit, func() { _ = g.guard.Process.Kill() })
 	defer late.Stop()
 	if err := json.NewEncoder(g.requests).Encode(o); err != nil {
-		return fmt.Errorf("order guard: %w", err)
+		return guardError("order", err)
 	}
 	var e event
 	if err := events.Decode(&e); err != nil {
-		return fmt.Errorf("hear from guard: %w", err)
+		return guardError("hear from", err)
 	}
 	if e.Kind == failed {
 		return errors.New(e.Message)

@@ -111,12 +111,7 @@ func (t Toolchain) missing(ctx context.Context, want string) (Missing, bool) {
 	lacks := Missing{Tool: t.Name, Want: want, Have: have, Remedy: t.Remedy}
 	switch {
 	case err != nil:
-		lacks.Reason, lacks.Packages = "not installed", t.Packages
-		if _, e := lookPath(t.Version[0]); e == nil {
-			lacks.Reason, lacks.Packages = err.Error(), nil
-		} else if offered := candidate(ctx, t); offered != "" && !within(offered, want) {
-			lacks.Reason, lacks.Packages = "not installed, and the distribution's package has version "+offered, nil
-		}
+		lacks.Reason, lacks.Packages = t.absent(ctx, want, err)
 	case !within(have, want):
 		lacks.Reason = fmt.Sprintf("version %s is not %s", have, want)
 	case t.Name == "python" && !hasEnsurepip(ctx):
@@ -125,6 +120,22 @@ func (t Toolchain) missing(ctx context.Context, want string) (Missing, bool) {
 		return Missing{}, false
 	}
 	return lacks, true
+}
+
+// absent says why a toolchain gives no version, and which packages would help.
+func (t Toolchain) absent(ctx context.Context, want string, err error) (reason string, packages []string) {
+	program := t.Version[0]
+	if _, e := lookPath(program); e == nil {
+		return err.Error(), nil
+	}
+	reason = "not installed"
+	if program != t.Name {
+		reason += ": no " + program + " on the PATH"
+	}
+	if offered := candidate(ctx, t); offered != "" && !within(offered, want) {
+		return reason + ", and the distribution's package has version " + offered, nil
+	}
+	return reason, t.Packages
 }
 
 const probeLimit = 30 * time.Second // a cold JVM on a busy machine takes seconds
@@ -144,7 +155,7 @@ func (t Toolchain) probe(ctx context.Context) (string, error) {
 	}
 	version := anyVersion.FindString(plain(out))
 	if version == "" {
-		return "", fmt.Errorf("%q printed no version", display(t.Version))
+		return "", fmt.Errorf("%s printed no version", display(t.Version))
 	}
 	return version, nil
 }

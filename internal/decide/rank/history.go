@@ -24,11 +24,10 @@ func (h *history) add(b *showdown.Bout) {
 		h.failure = b.Failure.Reason
 		return
 	}
-	if b.Phase != showdown.Block {
-		return
-	}
 	if b.Capacity <= 0 {
 		h.hopeless = true
+	}
+	if b.Phase != showdown.Block || h.hopeless {
 		return
 	}
 	h.capacity[b.Block] = float64(b.Capacity)

@@ -84,6 +84,9 @@ func (p *Pair) Sentence() string {
 		if !r.Known() {
 			return fmt.Sprintf("%s and %s are not separated: one block tells nothing about chance", p.A, p.B)
 		}
+		if r.Lo > 1 {
+			return fmt.Sprintf("%s and %s are not separated: %s× alone, but chance among all pairs could explain it", p.A, p.B, span(r))
+		}
 		return fmt.Sprintf("%s and %s are not separated (%s×)", p.A, p.B, span(r))
 	}
 	return fmt.Sprintf("%s serves %s× as much as %s", p.A, span(r), p.B)
@@ -133,7 +136,10 @@ func compareAll(names []string, series map[string]*history) (pairs []Pair, block
 	var ps []float64
 	for i, a := range names {
 		for _, b := range names[i+1:] {
-			p := comparePair(a, b, series[a], series[b])
+			p, met := comparePair(a, b, series[a], series[b])
+			if !met {
+				continue
+			}
 			pairs, ps = append(pairs, p), append(ps, p.Result.P)
 			blocks = max(blocks, p.Result.Ratio.N)
 		}
@@ -147,17 +153,21 @@ func compareAll(names []string, series map[string]*history) (pairs []Pair, block
 	return pairs, blocks
 }
 
-func comparePair(a, b string, ha, hb *history) Pair {
+// comparePair is false when the two never met in a block.
+func comparePair(a, b string, ha, hb *history) (p Pair, met bool) {
 	var x, y []float64
 	for _, block := range ha.blocks() {
 		if other, ok := hb.capacity[block]; ok {
 			x, y = append(x, ha.capacity[block]), append(y, other)
 		}
 	}
-	if c := stats.Compare(x, y, Confidence); c.Ratio.Mid >= 1 {
-		return Pair{A: a, B: b, Result: c}
+	if len(x) == 0 {
+		return p, false
 	}
-	return Pair{A: b, B: a, Result: stats.Compare(y, x, Confidence)}
+	if c := stats.Compare(x, y, Confidence); c.Ratio.Mid >= 1 {
+		return Pair{A: a, B: b, Result: c}, true
+	}
+	return Pair{A: b, B: a, Result: stats.Compare(y, x, Confidence)}, true
 }
 
 // place gives each standing its interval of ranks, [1 + how many beat it,
@@ -188,7 +198,7 @@ func (r *Ranking) place() {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last), cmp.Compare(b.Capacity.Mid, a.Capacity.Mid))
+		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(b.Capacity.Mid, a.Capacity.Mid))
 	})
 }
 

@@ -1,6 +1,9 @@
 package chart
 
-import "html/template"
+import (
+	"html/template"
+	"slices"
+)
 
 // Bars compares amounts that start at zero, one row each.
 type Bars struct {
@@ -30,8 +33,9 @@ const (
 	edge      = 4.0
 )
 
-// SVG draws the chart; nothing if it has no rows.
+// SVG draws the chart; nothing if no row has an amount.
 func (b Bars) SVG() template.HTML {
+	b.Rows = slices.DeleteFunc(slices.Clone(b.Rows), func(r Bar) bool { return !Linear.holds(r.Value) })
 	if len(b.Rows) == 0 {
 		return ""
 	}
@@ -55,24 +59,26 @@ type barLayout struct {
 
 func (b Bars) layout() barLayout {
 	l := barLayout{row: rowWide, right: b.Width - edge}
-	notes, values := 0.0, []float64{}
+	notes, amount, far := 0.0, 0.0, 0.0
 	for _, r := range b.Rows {
 		l.labels = max(l.labels, widthOf(r.Label, textSize)+2)
 		notes = max(notes, widthOf(r.Note, textSize))
-		values = append(values, r.far())
+		amount, far = max(amount, r.Value, r.Reach), max(far, r.far())
 	}
 	l.labels = min(l.labels, b.Width*.25)
 	l.left, l.right = edge+l.labels+10, l.right-notes-8
 	if b.Width < narrowBelow {
 		l.row, l.left, l.labels = rowNarrow, edge, b.Width-2*edge
 	}
-	l.domain = Linear.domainOf(values)
+	// A few values can have whiskers so long that they would flatten the bars.
+	l.domain = Linear.domainOf([]float64{min(far, 1.6*amount)})
 	l.bottom = edge + float64(len(b.Rows))*l.row
 	return l
 }
 
+// x is where an amount lies, at most at the plot's end.
 func (l *barLayout) x(v float64) float64 {
-	return l.left + l.domain.part(v)*(l.right-l.left)
+	return l.left + min(l.domain.part(v), 1)*(l.right-l.left)
 }
 
 func (b Bars) axis(c *canvas, l barLayout) {
@@ -114,11 +120,14 @@ func (r Bar) draw(c *canvas, l barLayout, top float64) {
 	c.close("g")
 }
 
+// whisker draws the interval. One that leaves the plot has no cap at that end.
 func (r Bar) whisker(c *canvas, l barLayout, y float64) {
 	lo, hi := l.x(max(0, r.Lo)), l.x(r.Hi)
 	for _, class := range []string{"halo", "whisker"} { // the halo parts it from a bar of any colour
 		c.line(lo, y, hi, y, class)
 		c.line(lo, y-4, lo, y+4, class)
-		c.line(hi, y-4, hi, y+4, class)
+		if r.Hi <= l.domain.hi {
+			c.line(hi, y-4, hi, y+4, class)
+		}
 	}
 }

@@ -33,14 +33,21 @@ var outlines = [...]string{
 	"M-4,-11H4V-4H11V4H4V11H-4V4H-11V-4H-4Z", // plus
 }
 
-// marker draws the look's marker. An open one is hollow.
-func (c *canvas) marker(l look, x, y float64, open bool, extra ...any) {
-	class, scale := "mark", ".4"
+// marker draws the look's marker, with more attributes if need be.
+func (c *canvas) marker(l look, x, y float64, open bool, more ...any) {
+	shape := outlines[(int(l)+int(l)/colours)%len(outlines)]
+	at := fmt.Sprintf("translate(%s %s)scale(.4)", number(x), number(y))
+	c.tag("path", append([]any{"class", filled("mark", open), "d", shape, "transform", at}, more...)...)
+}
+
+// dot draws a plain small marker.
+func (c *canvas) dot(x, y float64, open bool) {
+	c.tag("circle", "class", filled("dot", open), "cx", x, "cy", y, "r", 2.5)
+}
+
+func filled(class string, open bool) string {
 	if open {
-		class = "mark open"
+		return class + " open"
 	}
-	c.start("path", append([]any{
-		"class", class, "d", outlines[(int(l)+int(l)/colours)%len(outlines)],
-		"transform", fmt.Sprintf("translate(%s %s)scale(%s)", number(x), number(y), scale),
-	}, extra...), "/>\n")
+	return class
 }

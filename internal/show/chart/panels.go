@@ -31,8 +31,9 @@ const (
 	panelGap    = 22.0
 )
 
-// SVG draws the chart; nothing if it has no panels.
+// SVG draws the chart; nothing if no panel has a point.
 func (p Panels) SVG() template.HTML {
+	p.Panels = p.shown()
 	if len(p.Panels) == 0 {
 		return ""
 	}
@@ -49,6 +50,23 @@ func (p Panels) SVG() template.HTML {
 	}
 	c.text(g.first.left, g.first.top-panelHead+rows*g.down+14, "label", fit(p.X.Label, tickSize, p.Width-g.first.left-edge))
 	return c.svg()
+}
+
+// shown are the panels and strands that have a point which the axes can place.
+func (p Panels) shown() []Panel {
+	var shown []Panel
+	for _, panel := range p.Panels {
+		var strands [][]Point
+		for _, strand := range panel.Strands {
+			if points := visible(strand, p.X.Scale, p.Y.Scale); len(points) > 0 {
+				strands = append(strands, points)
+			}
+		}
+		if panel.Strands = strands; len(strands) > 0 {
+			shown = append(shown, panel)
+		}
+	}
+	return shown
 }
 
 // panelGrid is where the panels lie: the first, and the way to the next ones.
@@ -89,7 +107,7 @@ func (p Panels) shadow(f *plot) string {
 	d := ""
 	for _, panel := range p.Panels {
 		for _, strand := range panel.Strands {
-			d += f.path(visible(strand, p.X.Scale, p.Y.Scale))
+			d += f.path(strand)
 		}
 	}
 	return d
@@ -117,10 +135,9 @@ func (p Panels) draw(c *canvas, g panelGrid, i int) {
 	f.limit(c, p.Limit)
 	c.tag("use", "href", "#"+p.ID+"-all", "x", right, "y", down, "class", "shadow")
 	for _, strand := range panel.Strands {
-		points := visible(strand, p.X.Scale, p.Y.Scale)
-		c.tag("path", "class", "line", "d", f.path(points))
-		for _, v := range points {
-			c.marker(0, f.px(v.X), f.py(v.Y), v.Open)
+		c.tag("path", "class", "line", "d", f.path(strand))
+		for _, v := range strand {
+			c.dot(f.px(v.X), f.py(v.Y), v.Open)
 		}
 	}
 	c.close("g")

@@ -31,10 +31,19 @@ func (s Scale) on(v float64) float64 {
 	}
 }
 
+// Nothing that is measured is smaller or larger; a broken record may say so.
+const smallest, largest = 1e-12, 1e15
+
 // holds reports whether the scale has a place for v.
 func (s Scale) holds(v float64) bool {
-	p := s.on(v)
-	return !math.IsNaN(p) && !math.IsInf(p, 0)
+	switch s {
+	case Log:
+		return v >= smallest && v <= largest
+	case Nines:
+		return v >= 0 && v < 1
+	default:
+		return v >= 0 && v <= largest
+	}
 }
 
 // domain is the stretch of a scale that a chart shows.
@@ -74,7 +83,7 @@ func (d domain) part(v float64) float64 {
 }
 
 func positive(v float64) float64 {
-	if v > 0 {
+	if v >= smallest {
 		return v
 	}
 	return 1

@@ -21,8 +21,8 @@ func (d domain) ticks(most int) []float64 {
 func linearTicks(hi float64, most int) []float64 {
 	step := ceil125(hi / float64(max(1, most)))
 	var ticks []float64
-	for i := 0; float64(i)*step <= hi*1.0001; i++ {
-		ticks = append(ticks, float64(i)*step)
+	for v := 0.0; v <= hi*1.0001; v += step {
+		ticks = append(ticks, v)
 	}
 	return ticks
 }

@@ -1,15 +1,17 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/backend-showdown/showdown/internal/decide/rank"
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
-// Answer is what a run says, in words. Each part is one or more whole sentences
-// without markup; names in it are the contenders' own and not escaped.
+// Answer is what a run says, in words: lines of plain text, which every view
+// escapes in its own way.
 type Answer struct {
 	Headline string
 	Reasons  []string // up to three, with figures
@@ -21,57 +23,68 @@ type Answer struct {
 func (d *Document) Answer() Answer {
 	ranked := d.ranked()
 	a := Answer{Change: d.change()}
-	switch {
-	case len(ranked) == 0:
-		a.Headline = "No contender could be ranked"
-		a.Reasons = d.failures(3)
-	case len(ranked) == 1:
-		a.Headline = fmt.Sprintf("%s serves %s at %s", ranked[0].Contender, showdown.Rate(ranked[0].Capacity.Mid), objective(d.Run.Plan.Objective))
+	switch len(ranked) {
+	case 0:
+		a.Headline, a.Reasons = "No contender could be ranked", d.failures(3)
+	case 1:
+		a.Headline = fmt.Sprintf("%s serves %s", ranked[0].Contender, d.atObjective(&ranked[0]))
 		a.Reasons = append(alone(&ranked[0]), d.failures(1)...)
 	default:
-		a.Headline, a.RunnerUp = d.headline(ranked), d.runnerUp(ranked)
-		a.Reasons = d.reasons(&ranked[0], &ranked[1])
+		first := leaders(ranked)
+		rest := ranked[len(first):]
+		a.Headline, a.RunnerUp = d.headline(first), d.runnerUp(first, rest)
+		both := slices.Concat(first, rest)
+		a.Reasons = d.reasons(&both[0], &both[1])
+	}
+	a.Headline, a.RunnerUp, a.Change = plain(a.Headline), plain(a.RunnerUp), plain(a.Change)
+	for i, r := range a.Reasons {
+		a.Reasons[i] = plain(r)
 	}
 	return a
 }
 
-func (d *Document) headline(ranked []rank.Standing) string {
-	leaders, lead := leaders(ranked), &ranked[0]
-	switch {
-	case !d.Ranking.Decided:
-		return fmt.Sprintf("No order is proven among %d contenders", len(ranked))
-	case len(leaders) > 1:
-		return fmt.Sprintf("%s share first place", list(leaders))
-	case lead.Last > 1:
-		return fmt.Sprintf("%s leads with %s at %s, but not for certain",
-			lead.Contender, showdown.Rate(lead.Capacity.Mid), objective(d.Run.Plan.Objective))
+// leaders are those that nobody beat, the one with the highest measured capacity first.
+func leaders(ranked []rank.Standing) []rank.Standing {
+	first := slices.DeleteFunc(slices.Clone(ranked), func(s rank.Standing) bool { return s.First > 1 })
+	slices.SortStableFunc(first, func(a, b rank.Standing) int { return cmp.Compare(b.Capacity.Mid, a.Capacity.Mid) })
+	return first
+}
+
+func (d *Document) headline(first []rank.Standing) string {
+	switch lead := &first[0]; {
+	case len(first) == 1 && lead.Last == 1:
+		return fmt.Sprintf("%s has the most capacity: %s", lead.Contender, d.atObjective(lead))
+	case len(first) == 1:
+		return fmt.Sprintf("%s leads with %s, but not for certain", lead.Contender, d.atObjective(lead))
+	case len(first) <= 3:
+		return "First place is undecided between " + list(names(first))
 	default:
-		return fmt.Sprintf("%s has the most capacity: %s at %s",
-			lead.Contender, showdown.Rate(lead.Capacity.Mid), objective(d.Run.Plan.Objective))
+		return fmt.Sprintf("First place is undecided among %d contenders", len(first))
 	}
 }
 
-func (d *Document) runnerUp(ranked []rank.Standing) string {
-	leaders := leaders(ranked)
-	switch {
-	case !d.Ranking.Decided:
-		return fmt.Sprintf("All are tied. %s measured the highest capacity, by no more than chance could explain.", ranked[0].Contender)
-	case len(leaders) > 1 && len(leaders) < len(ranked):
-		next := &ranked[len(leaders)]
-		return fmt.Sprintf("%s comes next with %s (rank %s).", next.Contender, showdown.Rate(next.Capacity.Mid), ranks(next))
-	case len(leaders) > 1:
-		return "The evidence orders only some of the pairs."
+// runnerUp tells who follows the first, who stand apart from the rest.
+func (d *Document) runnerUp(first, rest []rank.Standing) string {
+	text := ""
+	if len(first) > 1 {
+		text = fmt.Sprintf("%s measured the most, %s, but %s not prove it. ",
+			first[0].Contender, rate(first[0].Capacity.Mid), blocksDo(d.Ranking.Blocks))
 	}
-	var tied []string
-	for _, s := range ranked[1:] {
-		if s.First == ranked[1].First {
-			tied = append(tied, s.Contender)
-		}
+	if len(rest) == 0 {
+		return strings.TrimSpace(text)
 	}
-	if len(tied) > 1 {
-		return fmt.Sprintf("%s follow, tied (rank %s).", list(tied), ranks(&ranked[1]))
+	next := slices.DeleteFunc(slices.Clone(rest), func(s rank.Standing) bool {
+		return s.First != rest[0].First || s.Last != rest[0].Last
+	})
+	if len(next) > 1 {
+		return text + fmt.Sprintf("%s follow, tied (rank %s).", list(names(next)), ranks(&next[0]))
 	}
-	return fmt.Sprintf("%s is the runner-up with %s (rank %s).", ranked[1].Contender, showdown.Rate(ranked[1].Capacity.Mid), ranks(&ranked[1]))
+	return text + fmt.Sprintf("%s comes next with %s (rank %s).", next[0].Contender, rate(next[0].Capacity.Mid), ranks(&next[0]))
+}
+
+// atObjective writes "29.9k/s at p99 ≤ 50 ms".
+func (d *Document) atObjective(s *rank.Standing) string {
+	return rate(s.Capacity.Mid) + " at " + objective(d.Run.Plan.Objective)
 }
 
 // reasons hold the first against the second, on capacity and on what is only described.
@@ -139,15 +152,20 @@ func (d *Document) tied() bool {
 	return false
 }
 
-// leaders are the names of those that nobody beat.
-func leaders(ranked []rank.Standing) []string {
-	var names []string
-	for _, s := range ranked {
-		if s.First == 1 {
-			names = append(names, s.Contender)
-		}
+// blocksDo writes "1 block does" or "5 blocks do".
+func blocksDo(n int) string {
+	if n == 1 {
+		return "1 block does"
 	}
-	return names
+	return showdown.Plural(n, "block") + " do"
+}
+
+func names(standings []rank.Standing) []string {
+	all := make([]string, len(standings))
+	for i := range standings {
+		all[i] = standings[i].Contender
+	}
+	return all
 }
 
 func basis(p *rank.Pair) string {

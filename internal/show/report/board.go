@@ -8,8 +8,13 @@ import (
 
 // board is the leaderboard.
 type board struct {
-	Head []head
+	Head []boardHead
 	Rows []boardRow
+}
+
+type boardHead struct {
+	Name, Small string
+	Numeric     bool
 }
 
 // boardRow is one contender's line. It is parted from the one above if the two
@@ -29,15 +34,15 @@ type cell struct {
 
 func (d *Document) board() board {
 	ranked := d.ranked()
-	b := board{Head: []head{
-		{"rank", true},
-		{"contender", false},
-		{"capacity", true},
-		{"95% interval", true},
-		{"p99 at " + d.commonRate().String(), true},
-		{"memory, mean/peak", true},
-		{"CPU per request", true},
-		{"start-up", true},
+	b := board{Head: []boardHead{
+		{"rank", "", true},
+		{"contender", "", false},
+		{"capacity", "at the objective", true},
+		{"interval", "95%", true},
+		{"p99", "at " + d.commonRate().String(), true},
+		{"memory", "mean/peak", true},
+		{"CPU", "per request", true},
+		{"start-up", "", true},
 	}}
 	for i := range ranked {
 		s := &ranked[i]

@@ -21,12 +21,13 @@ import (
 )
 
 // TestBrowser opens the report as a reader would: on a desk and on a telephone,
-// in light and in dark. SHOWDOWN_SHOTS names a folder to keep the pictures in.
+// in light and in dark. SHOWDOWN_SHOTS names a folder to keep the pictures in; so
+// does go test -artifacts.
 func TestBrowser(t *testing.T) {
 	browser := newBrowser(t)
 	shots := os.Getenv("SHOWDOWN_SHOTS")
 	if shots == "" {
-		shots = t.TempDir()
+		shots = t.ArtifactDir()
 	}
 	for _, n := range []int{6, 12} {
 		file := filepath.Join(t.TempDir(), fmt.Sprintf("report-%d.html", n))
@@ -103,7 +104,9 @@ type findings struct {
 	Overlaps []string `json:"overlaps"` // pairs of texts in one chart
 	Outside  []string `json:"outside"`  // texts that stick out of their chart
 	Contrast []string `json:"contrast"` // texts that are hard to read
-	Sorted   string   `json:"sorted"`
+	Sorted   bool     `json:"sorted"`   // by a click, least capacity first
+	Tip      string   `json:"tip"`      // what is wrong with the crosshair's words
+	Saved    []string `json:"saved"`    // beginnings of the files behind the buttons
 }
 
 func visit(t *testing.T, browser context.Context, file string, width int64, scheme, shot string) {
@@ -129,7 +132,7 @@ func visit(t *testing.T, browser context.Context, file string, width int64, sche
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := chromedp.Run(ctx, chromedp.Evaluate[findings](string(audit)))
+	got, err := chromedp.Run(ctx, chromedp.Evaluate[findings](string(audit), chromedp.EvalAwaitPromise))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +168,15 @@ func judge(t *testing.T, got findings, complaints []string) {
 	if got.Charts != 6 {
 		t.Errorf("%d visible charts, want 6", got.Charts)
 	}
-	if want := "fastapi"; !strings.HasPrefix(got.Sorted, want) {
-		t.Errorf("sorted by capacity, %q comes first, want %q", got.Sorted, want)
+	if got.Tip != "" {
+		t.Errorf("pointing at the lines does not name each: %s", got.Tip)
+	}
+	if n := len(got.Saved); n != 8 || !strings.HasPrefix(got.Saved[0], "contender,") ||
+		!strings.HasPrefix(got.Saved[n-2], "{\n  \"schema\": \"showdown.results/1\"") || !strings.HasPrefix(got.Saved[n-1], "contender,language") {
+		t.Errorf("the buttons save %q", got.Saved)
+	}
+	if !got.Sorted {
+		t.Error("a click on the head of a column does not sort by it")
 	}
 }
 

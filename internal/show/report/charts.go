@@ -75,7 +75,7 @@ func (d *Document) bars(b bars) *drawing {
 		cells := []string{s.Contender, b.write(v.Mid), bounds(v, b.write), strconv.Itoa(v.N)}
 		if b.reach != nil {
 			row.Reach = b.reach(s) * b.scale
-			row.Note += " – " + b.write(b.reach(s))
+			row.Note = meanPeak(&s.Loaded)
 			cells = append(cells, b.write(b.reach(s)))
 		}
 		c.Rows, t.Rows = append(c.Rows, row), append(t.Rows, cells)
@@ -94,7 +94,7 @@ func (d *Document) bars(b bars) *drawing {
 func (d *Document) capacityChart() *drawing {
 	return d.bars(bars{
 		id: "capacity-chart", title: "Capacity at " + objective(d.Run.Plan.Objective), axis: "requests per second",
-		caption: "Whiskers are 95% intervals over blocks. A bar is one fresh process a block, averaged.",
+		caption: "Bars are means over blocks, each a fresh process; whiskers are their 95% intervals.",
 		of:      func(s *rank.Standing) stats.Interval { return s.Capacity },
 		scale:   1, tick: rateTick, write: rate,
 	})

@@ -169,7 +169,7 @@ func (m *model) window(rng *rand.Rand, kind showdown.WindowKind, rate, capacity 
 			MemoryKind: "PSS", Processes: 1,
 		},
 		Climate:  showdown.Climate{Steal: .002 * rng.Float64(), Pressure: .1 * load, Foreign: .03 * rng.Float64()},
-		Headroom: min(.95, .1+rate/60000),
+		GeneratorBusy: min(.95, .1+rate/60000),
 	}
 	w.Met = w.Load.Latency.P99 <= 50*time.Millisecond && rate < capacity*1.02
 	if rate > capacity {

@@ -20,7 +20,8 @@ var (
 	//go:embed report.js
 	pageJS string
 
-	layout = template.Must(template.New("report").Parse(pageText))
+	layout = template.Must(template.New("report").
+		Funcs(template.FuncMap{"plain": plain, "lines": lines}).Parse(pageText))
 )
 
 // WriteHTML writes the whole report as one file that loads nothing and that a

@@ -16,7 +16,16 @@ func plain(s string) string {
 			return '·'
 		}
 		return r
-	}, strings.TrimSpace(s))
+	}, strings.TrimRight(s, " \t\r\n"))
+}
+
+// lines makes a contender's log safe to show, line by line.
+func lines(s string) string {
+	all := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i, line := range all {
+		all[i] = plain(line)
+	}
+	return strings.Join(all, "\n")
 }
 
 // quoted writes a command line as a shell would read it back.

@@ -13,7 +13,7 @@
   };
 
   // A spreadsheet takes text that begins like this for a formula.
-  const inert = s => /^[=+\-@]/.test(s) && Number.isNaN(Number(s)) ? "'" + s : s;
+  const inert = s => /^[=+\-@]/.test(s) && !/^-[\d.]+$/.test(s) ? "'" + s : s;
   const quote = s => /[",\n]/.test(s) ? '"' + s.replaceAll('"', '""') + '"' : s;
   const csv = table => Array.from(table.rows, row =>
     Array.from(row.cells, cell => quote(inert(cell.textContent.trim()))).join(',') + '\n').join('');
@@ -50,9 +50,10 @@
     Array.from(table.tHead.rows[0].cells, (head, i) => {
       const button = document.createElement('button');
       button.type = 'button';
-      button.textContent = head.textContent;
+      button.title = 'Sort by this column';
+      button.append(head.firstChild);
       button.addEventListener('click', () => sort(table, i));
-      head.replaceChildren(button);
+      head.prepend(button);
     });
   }
 
@@ -74,7 +75,6 @@
       const box = svg.getBoundingClientRect(), scale = svg.viewBox.baseVal.width / box.width;
       const x = (event.clientX - box.left) * scale;
       const near = marks.reduce((a, b) => Math.abs(b.x - x) < Math.abs(a.x - x) ? b : a);
-      if (Math.abs(near.x - x) > 40) { hide(); return; }
       cross.setAttribute('x1', near.x);
       cross.setAttribute('x2', near.x);
       cross.style.visibility = 'visible';

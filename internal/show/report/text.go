@@ -170,7 +170,7 @@ func (t *text) checks(d *Document) {
 	}
 	t.item("self-check", "", strings.Join(parts, noBreak+noBreak+" "))
 	for _, w := range tr.Doubts {
-		t.item("warning", yellow, fmt.Sprintf("%s ×%d: %s", w.Kind, w.Count, plain(w.Text)))
+		t.item("warning", yellow, fmt.Sprintf("%s ×%d: %s", plain(string(w.Kind)), w.Count, plain(w.Text)))
 	}
 }
 

@@ -62,7 +62,7 @@ func (d *Document) trust() trust {
 
 func (t *trust) window(w *showdown.Window) {
 	t.Windows++
-	t.Busy = max(t.Busy, w.Headroom)
+	t.Busy = max(t.Busy, w.GeneratorBusy)
 	t.Lag = max(t.Lag, w.Load.LagP99)
 	t.Steal = max(t.Steal, w.Climate.Steal)
 	t.StealMean += w.Climate.Steal

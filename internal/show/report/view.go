@@ -85,7 +85,7 @@ func (d *Document) view() (*view, error) {
 		Glossary: glossary,
 	}
 	for _, pair := range d.neighbours() {
-		v.Sentences = append(v.Sentences, pair.Sentence())
+		v.Sentences = append(v.Sentences, plain(pair.Sentence()))
 	}
 	v.Sections = v.sections()
 	return v, nil

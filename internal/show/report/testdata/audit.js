@@ -1,7 +1,7 @@
 // Examines an open report and returns its findings. Run by TestBrowser.
-(() => {
+(async () => {
   const visible = el => { const b = el.getBoundingClientRect(); return b.width > 0 && b.height > 0; };
-  const found = { overflow: 0, charts: 0, missing: [], overlaps: [], outside: [], contrast: [], sorted: '' };
+  const found = { overflow: 0, charts: 0, missing: [], overlaps: [], outside: [], contrast: [], sorted: false, tip: '', saved: [] };
 
   found.overflow = Math.max(0, document.documentElement.scrollWidth - innerWidth, document.body.scrollWidth - innerWidth);
 
@@ -51,7 +51,7 @@
   }
 
   // Graphics need 3:1: WCAG 2.2, 1.4.11.
-  for (const el of document.querySelectorAll('.chart .bar, .chart .mark:not(.open), .chart .limit, .chart .whisker')) {
+  for (const el of document.querySelectorAll('.chart .bar, .chart .mark:not(.open), .chart .dot:not(.open), .chart .limit, .chart .whisker')) {
     if (!visible(el.closest('svg'))) continue;
     const style = getComputedStyle(el);
     const color = el.matches('.limit, .whisker') ? style.stroke : style.fill;
@@ -60,8 +60,23 @@
     if (ratio < 3 && !seen.has(what)) { seen.add(what); found.contrast.push(what); }
   }
 
-  const capacity = Array.from(document.querySelectorAll('table.board th')).find(th => th.textContent.startsWith('capacity'));
-  capacity.querySelector('button').click();
-  found.sorted = document.querySelector('table.board tbody tr').cells[1].textContent;
+  const column = Array.from(document.querySelectorAll('table.board th')).findIndex(th => th.textContent.startsWith('capacity'));
+  document.querySelectorAll('table.board th')[column].querySelector('button').click();
+  const sorted = Array.from(document.querySelectorAll('table.board tbody tr'), tr => Number(tr.cells[column].dataset.sort));
+  found.sorted = sorted.length > 1 && sorted.every((v, i) => i === 0 || v >= sorted[i - 1]) && sorted[0] < sorted.at(-1);
+  // Pointing at the lines names all of them.
+  const lines = charts.find(svg => svg.classList.contains('lines'));
+  const box = lines.getBoundingClientRect();
+  lines.dispatchEvent(new PointerEvent('pointermove', { clientX: box.left + box.width / 3, clientY: box.top + 40 }));
+  const tip = document.querySelector('.tip:not([hidden])');
+  if (!tip || !visible(tip)) found.tip = 'none';
+  else if (tip.querySelectorAll(':scope > span').length !== lines.querySelectorAll('.series').length) found.tip = tip.textContent;
+
+  // What the buttons save, caught before it becomes a download.
+  const blobs = [];
+  URL.createObjectURL = blob => { blobs.push(blob); return ''; };
+  HTMLAnchorElement.prototype.click = () => {};
+  for (const button of document.querySelectorAll('button.csv, button.save')) button.click();
+  found.saved = await Promise.all(blobs.map(async blob => (await blob.text()).slice(0, 40)));
   return found;
 })()

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/backend-showdown/showdown/internal/decide/rank"
+	"github.com/backend-showdown/showdown/internal/decide/stats"
+	"github.com/backend-showdown/showdown/internal/showdown"
+)
+
+//go:embed fields.txt
+var fields string
+
+// named are the structs of a Document, those without other structs in them first.
+var named = []struct {
+	name string
+	of   reflect.Type
+}{
+	{"objective", reflect.TypeFor[showdown.Objective]()},
+	{"timing", reflect.TypeFor[showdown.Timing]()},
+	{"cpu_plan", reflect.TypeFor[showdown.CPUPlan]()},
+	{"connections", reflect.TypeFor[showdown.Connections]()},
+	{"plan", reflect.TypeFor[showdown.Plan]()},
+	{"machine", reflect.TypeFor[showdown.Machine]()},
+	{"version", reflect.TypeFor[showdown.Version]()},
+	{"note", reflect.TypeFor[showdown.Note]()},
+	{"contender", reflect.TypeFor[showdown.Contender]()},
+	{"skipped", reflect.TypeFor[showdown.Skipped]()},
+	{"latency", reflect.TypeFor[showdown.Latency]()},
+	{"load", reflect.TypeFor[showdown.Load]()},
+	{"cost", reflect.TypeFor[showdown.Cost]()},
+	{"climate", reflect.TypeFor[showdown.Climate]()},
+	{"window", reflect.TypeFor[showdown.Window]()},
+	{"warning", reflect.TypeFor[showdown.Warning]()},
+	{"bout_failure", reflect.TypeFor[showdown.BoutFailure]()},
+	{"bout", reflect.TypeFor[showdown.Bout]()},
+	{"run", reflect.TypeFor[showdown.Run]()},
+	{"interval", reflect.TypeFor[stats.Interval]()},
+	{"comparison", reflect.TypeFor[stats.Comparison]()},
+	{"costs", reflect.TypeFor[rank.Costs]()},
+	{"standing", reflect.TypeFor[rank.Standing]()},
+	{"pair", reflect.TypeFor[rank.Pair]()},
+	{"ranking", reflect.TypeFor[rank.Ranking]()},
+	{"point", reflect.TypeFor[rank.Point]()},
+	{"curve", reflect.TypeFor[rank.Curve]()},
+	{"step", reflect.TypeFor[rank.Step]()},
+	{"sweep", reflect.TypeFor[rank.Sweep]()},
+	{"document", reflect.TypeFor[Document]()},
+}
+
+// Schema gives the JSON Schema (draft 2020-12) of a [Document], as indented JSON.
+func Schema() ([]byte, error) {
+	words := descriptions()
+	known := map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[time.Time]():           {Type: "string", Format: "date-time"},
+		reflect.TypeFor[showdown.Phase]():      oneOf(showdown.Scout, showdown.Block),
+		reflect.TypeFor[showdown.Status]():     oneOf(showdown.Running, showdown.Over),
+		reflect.TypeFor[showdown.WindowKind](): oneOf(showdown.Warmup, showdown.Probe, showdown.AtCapacity, showdown.AtCommon),
+		reflect.TypeFor[rank.Verdict]():        oneOf(rank.Faster, rank.NotSeparated),
+	}
+	defs := map[string]*jsonschema.Schema{}
+	var root *jsonschema.Schema
+	for _, n := range named {
+		s, err := jsonschema.ForType(n.of, &jsonschema.ForOptions{TypeSchemas: known})
+		if err != nil {
+			return nil, fmt.Errorf("describe %s: %w", n.name, err)
+		}
+		describe(s, n.name, words)
+		known[n.of] = &jsonschema.Schema{Ref: "#/$defs/" + n.name}
+		defs[n.name], root = s, s
+	}
+	delete(defs, "document")
+	root.Schema, root.Title, root.Defs = "https://json-schema.org/draft/2020-12/schema", "Showdown results", defs
+	root.Properties["schema"].Const = new(any(SchemaID))
+	return indented(root)
+}
+
+// describe gives an object and its properties their words, and lets later
+// programs add properties.
+func describe(s *jsonschema.Schema, name string, words map[string]string) {
+	s.Description, s.AdditionalProperties = words[name], nil
+	for field, property := range s.Properties {
+		property.Description = words[name+"."+field]
+		if property.Ref != "" {
+			property.Types = nil // a nil pointer is left out, never null
+		}
+	}
+}
+
+// descriptions reads fields.txt.
+func descriptions() map[string]string {
+	words := map[string]string{}
+	for line := range strings.Lines(fields) {
+		if name, text, ok := strings.Cut(strings.TrimSpace(line), " "); ok && name != "#" {
+			words[name] = strings.TrimSpace(text)
+		}
+	}
+	return words
+}
+
+func oneOf[S ~string](values ...S) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	for _, v := range values {
+		s.Enum = append(s.Enum, string(v))
+	}
+	return s
+}
+
+func indented(s *jsonschema.Schema) ([]byte, error) {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
