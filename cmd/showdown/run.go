@@ -94,7 +94,7 @@ func (f *runFlags) plan() (showdown.Plan, scenario.Scenario, error) {
 		return showdown.Plan{}, nil, err
 	}
 	p := showdown.Plan{
-		Preset: f.preset, Scenario: scene.Name(), Objective: scene.Objective(),
+		Preset: f.preset, Scenario: scene.Name(), Title: scene.Title(), Objective: scene.Objective(),
 		Blocks: size.blocks, Seed: f.seed, Timing: size.timing, Cores: bout.Cores(), Connection: connections,
 	}
 	if f.blocks != 0 {
@@ -136,7 +136,7 @@ func (a *app) newRun(ctx context.Context, f *runFlags, args []string) error {
 		plan.Contenders = append(plan.Contenders, m.Dir)
 	}
 	r := &runner{app: a, scene: scene, screen: a.newScreen(), run: showdown.Run{
-		Status: showdown.Running, Started: time.Now().UTC().Truncate(time.Second), Command: os.Args, Plan: plan, Machine: a.machine(),
+		Status: showdown.Running, Started: time.Now().UTC().Truncate(time.Second), Command: append([]string{"showdown"}, os.Args[1:]...), Plan: plan, Machine: a.machine(),
 	}}
 	r.introduce(manifests)
 	if f.dryRun {

@@ -49,6 +49,7 @@ type Objective struct {
 type Plan struct {
 	Preset     string      `json:"preset"`
 	Scenario   string      `json:"scenario"`
+	Title      string      `json:"title"` // of the scenario
 	Objective  Objective   `json:"objective"`
 	Contenders []string    `json:"contenders"` // names or paths, in the order given
 	Blocks     int         `json:"blocks"`

@@ -31,34 +31,42 @@ func (p *Process) WaitReady(ctx context.Context) (time.Duration, error) {
 	}
 	limit, cancel := context.WithDeadline(ctx, p.guarded.began.Add(p.ready.Timeout))
 	defer cancel()
-	tick := time.NewTicker(readyInterval)
-	defer tick.Stop()
-	last := "no answer"
-	for {
-		answered, what := p.attempt(limit, client)
-		took := time.Since(p.guarded.began)
-		if answered || limit.Err() != nil {
-			// Somebody else's answer, of whatever kind, explains more than ours missing.
-			if err := p.checkListener(); err != nil {
-				return took, err
-			}
-		}
-		if answered {
-			return took, nil
-		}
-		if what != "" {
-			last = what
-		}
+	go func() {
 		select {
 		case <-p.failed:
-			return took, cmp.Or(p.checkListener(), p.err) // it may have failed for want of its port
-		case <-ctx.Done():
-			return took, showdown.Errorf(showdown.Interrupted, "", "wait for %s: %w", p.name, context.Cause(ctx))
+			cancel()
 		case <-limit.Done():
-			return took, p.unready(last)
+		}
+	}()
+	tick := time.NewTicker(readyInterval)
+	defer tick.Stop()
+	for last := "no answer"; ; {
+		ready, what := p.attempt(limit, client)
+		took := time.Since(p.guarded.began)
+		last = cmp.Or(what, last)
+		if ready || limit.Err() != nil {
+			return took, p.readiness(ctx, ready, last)
+		}
+		select {
 		case <-tick.C:
+		case <-limit.Done():
 		}
 	}
+}
+
+// readiness says what waiting came to.
+func (p *Process) readiness(ctx context.Context, ready bool, last string) error {
+	// That somebody else holds the port explains each of the others.
+	if err := p.checkListener(); err != nil || ready {
+		return err
+	}
+	if err := p.Err(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return showdown.Errorf(showdown.Interrupted, "", "wait for %s: %w", p.name, context.Cause(ctx))
+	}
+	return p.unready(last)
 }
 
 // attempt asks once; what is the reason where the answer was not 200, or empty where

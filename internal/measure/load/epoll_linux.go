@@ -61,6 +61,7 @@ type conn struct {
 	due      time.Duration
 	sent     time.Duration
 	since    time.Duration // when connecting began
+	free     time.Duration // when it became ready for a request
 	sampled  bool
 	body     []byte
 	watching bool // also for writability
@@ -143,6 +144,9 @@ func (l *loop) run(ctx context.Context) (*Result, error) {
 	}
 	cpu := processCPU()
 	l.start, l.now, l.cleaned = time.Now(), 0, 0
+	for _, c := range l.conns {
+		c.free = 0
+	}
 	l.advance()
 	for (l.more || l.inFlight > 0) && !errors.Is(l.stop, errGaveUp) {
 		l.now = time.Since(l.start)
@@ -231,7 +235,7 @@ func (l *loop) send(c *conn) {
 	c.answer.Reset(isHead(c.out))
 	l.inFlight++
 	c.sent = time.Since(l.start)
-	l.rec.sent(c.due, c.sent)
+	l.rec.sent(max(c.due, c.free), c.sent)
 	l.write(c)
 }
 
@@ -292,7 +296,7 @@ func (l *loop) writable(c *conn) {
 		}
 		l.watch(c, false)
 		l.opening--
-		c.state = idle
+		c.state, c.free = idle, l.now
 		l.idle.push(c)
 	case busy:
 		l.write(c)
@@ -354,7 +358,7 @@ func (l *loop) finish(c *conn) {
 		l.close(c)
 		return
 	}
-	c.state = idle
+	c.state, c.free = idle, done
 	l.idle.push(c)
 }
 

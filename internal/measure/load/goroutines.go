@@ -145,6 +145,7 @@ type errand struct {
 	want    int
 	sampled bool
 	due     time.Duration
+	taken   time.Duration // when the worker was free for it
 }
 
 func (s *shift) work(sending context.Context, w *worker) {
@@ -174,7 +175,7 @@ func (s *shift) take(w *worker) (e errand, ok bool) {
 	if s.window.Schedule == nil {
 		s.next = time.Since(s.start)
 	}
-	e.k, e.due = s.k, s.next
+	e.k, e.due, e.taken = s.k, s.next, time.Since(s.start)
 	s.k++
 	w.request, e.want = s.rec.traffic.Append(w.request[:0], e.k)
 	e.sampled = s.rec.sampled(e.k)
@@ -210,7 +211,7 @@ func (s *shift) run(ctx context.Context, w *worker, e errand) {
 	w.busy = false
 	s.inFlight--
 	if m.sent > 0 {
-		s.rec.sent(m.due, m.sent)
+		s.rec.sent(max(m.due, e.taken), m.sent)
 		s.rec.Bytes += uint64(w.received)
 	}
 	if err != nil {

@@ -70,7 +70,7 @@ type Result struct {
 	Bytes       uint64
 	Latency     *hdrhistogram.Histogram // of good answers, from the intended send
 	Service     *hdrhistogram.Histogram // of good answers, from the actual send
-	Lag         *hdrhistogram.Histogram // actual minus intended send, of all sent
+	Lag         *hdrhistogram.Histogram // by which the generator itself was late: actual send minus the moment when it was due and a connection was free
 	Max         time.Duration           // exact maximum of Latency
 	Elapsed     time.Duration           // until the last answer
 	CPU         time.Duration           // of this whole process, user and system

@@ -69,10 +69,11 @@ func (r *recorder) sampled(k uint64) bool {
 	return x^x>>31 < r.threshold
 }
 
-// sent notes that a request was written.
-func (r *recorder) sent(due, sent time.Duration) {
+// sent notes that a request was written, and when it could have been: when it
+// was due and there was a connection for it.
+func (r *recorder) sent(possible, sent time.Duration) {
 	r.Sent++
-	record(r.Lag, sent-due)
+	record(r.Lag, sent-possible)
 }
 
 // answered judges a whole answer. Sampled bodies are kept and judged later.

@@ -132,7 +132,7 @@ func (d *Document) failures(most int) []string {
 
 func (d *Document) change() string {
 	p := &d.Run.Plan
-	text := fmt.Sprintf("This holds for %s at %s", scenario(p.Scenario), objective(p.Objective))
+	text := fmt.Sprintf("This holds for %s at %s", scenario(p), objective(p.Objective))
 	if n := len(p.Cores.Contender); n > 0 {
 		text += " on " + showdown.Plural(n, "CPU")
 	}

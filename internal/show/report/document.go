@@ -19,6 +19,8 @@ type Document struct {
 	Ranking rank.Ranking `json:"ranking"`
 	Curves  []rank.Curve `json:"curves"` // latency distributions at the common rate
 	Sweeps  []rank.Sweep `json:"sweeps"` // latency against offered load
+
+	Conditions rank.Conditions `json:"conditions"`
 }
 
 // New ranks a run's contenders and gathers their curves. It fails only if a
@@ -32,16 +34,14 @@ func New(run showdown.Run) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("report run %s: %w", run.ID, err)
 	}
-	d := &Document{
-		Schema:  SchemaID,
-		Run:     run,
-		Ranking: rank.Rank(names, run.Bouts),
-		Curves:  curves,
-		Sweeps:  rank.Sweeps(names, run.Bouts),
-	}
-	// Two contenders that never met in a block have no ratio, and JSON has no NaN.
-	d.Ranking.Pairs = slices.DeleteFunc(d.Ranking.Pairs, func(p rank.Pair) bool { return p.Result.Ratio.N == 0 })
-	return d, nil
+	return &Document{
+		Schema:     SchemaID,
+		Run:        run,
+		Ranking:    rank.Rank(names, run.Bouts),
+		Curves:     curves,
+		Sweeps:     rank.Sweeps(names, run.Bouts),
+		Conditions: rank.Examine(run.Bouts),
+	}, nil
 }
 
 // ranked are the standings that have a rank, best first.

@@ -53,7 +53,7 @@ func invented(backends []model, blocks int, failure bool) showdown.Run {
 		Finished: time.Date(2026, 11, 22, 19, 41, 12, 0, time.UTC),
 		Command:  []string{"showdown", "run", "--preset", "standard", "--scenario", "json", "--note", "it's quiet"},
 		Plan: showdown.Plan{
-			Preset: "standard", Scenario: "json", Blocks: blocks, Seed: 42,
+			Preset: "standard", Scenario: "json", Title: "REST API", Blocks: blocks, Seed: 42,
 			Objective:  showdown.Objective{Quantile: .99, Latency: 50 * time.Millisecond, ErrorRate: .001},
 			Timing:     showdown.Timing{Warmup: 5 * time.Second, Probe: 3 * time.Second, Measure: 10 * time.Second},
 			Cores:      showdown.CPUPlan{Contender: []int{1}, Generator: []int{0}},
@@ -168,7 +168,7 @@ func (m *model) window(rng *rand.Rand, kind showdown.WindowKind, rate, capacity 
 			MemoryPeak: showdown.Bytes(m.memory * (1.15 + .6*load) * (1 << 20)),
 			MemoryKind: "PSS", Processes: 1,
 		},
-		Climate:  showdown.Climate{Steal: .002 * rng.Float64(), Pressure: .1 * load, Foreign: .03 * rng.Float64()},
+		Climate:       showdown.Climate{Steal: .002 * rng.Float64(), Pressure: .1 * load, Foreign: .03 * rng.Float64()},
 		GeneratorBusy: min(.95, .1+rate/60000),
 	}
 	w.Met = w.Load.Latency.P99 <= 50*time.Millisecond && rate < capacity*1.02

@@ -85,16 +85,15 @@ func (m *markdown) unranked(d *Document) {
 }
 
 func (m *markdown) trust(d *Document) {
-	t := d.trust()
 	m.heading("###", "Can this be trusted?")
-	for _, c := range t.checks(d) {
+	for _, c := range d.checks() {
 		mark := "✓"
 		if !c.Good {
 			mark = "✗"
 		}
 		m.linef("- %s %s: %s (%s)", mark, c.Name, escaped(c.Value), escaped(c.Note))
 	}
-	for _, w := range t.Doubts {
+	for _, w := range d.Conditions.Doubts {
 		m.linef("- Warning %s ×%d: %s", escaped(string(w.Kind)), w.Count, escaped(w.Text))
 	}
 	m.linef("- Machine: %s", escaped(machine(&d.Run.Machine)))

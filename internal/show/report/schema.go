@@ -53,6 +53,8 @@ var named = []struct {
 	{"curve", reflect.TypeFor[rank.Curve]()},
 	{"step", reflect.TypeFor[rank.Step]()},
 	{"sweep", reflect.TypeFor[rank.Sweep]()},
+	{"doubt", reflect.TypeFor[rank.Doubt]()},
+	{"conditions", reflect.TypeFor[rank.Conditions]()},
 	{"document", reflect.TypeFor[Document]()},
 }
 

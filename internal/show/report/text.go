@@ -85,7 +85,7 @@ func (t *text) paint(color, s string) string {
 // title writes "REST API (json), capacity at p99 ≤ 50 ms, 1 CPU".
 func (d *Document) title() string {
 	p := &d.Run.Plan
-	s := fmt.Sprintf("%s, capacity at %s", scenario(p.Scenario), objective(p.Objective))
+	s := fmt.Sprintf("%s, capacity at %s", scenario(p), objective(p.Objective))
 	if n := len(p.Cores.Contender); n > 0 {
 		s += ", " + showdown.Plural(n, "CPU")
 	}
@@ -158,9 +158,8 @@ func columns(rows [][]string, width int) []string {
 
 // checks writes what Showdown found about its own run.
 func (t *text) checks(d *Document) {
-	tr := d.trust()
 	var parts []string
-	for _, c := range tr.checks(d) {
+	for _, c := range d.checks() {
 		mark := t.paint(green, "✓")
 		if !c.Good {
 			mark = t.paint(yellow, "✗")
@@ -169,7 +168,7 @@ func (t *text) checks(d *Document) {
 		parts = append(parts, strings.ReplaceAll(part, " ", noBreak))
 	}
 	t.item("self-check", "", strings.Join(parts, noBreak+noBreak+" "))
-	for _, w := range tr.Doubts {
+	for _, w := range d.Conditions.Doubts {
 		t.item("warning", yellow, fmt.Sprintf("%s ×%d: %s", plain(string(w.Kind)), w.Count, plain(w.Text)))
 	}
 }

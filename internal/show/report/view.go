@@ -28,7 +28,7 @@ type view struct {
 	Sections   []anchor
 
 	Verdict  string
-	Trust    trust
+	Trust    *rank.Conditions
 	Checks   []check
 	Failures []failure
 	Facts    []fact
@@ -73,12 +73,11 @@ func (d *Document) view() (*view, error) {
 		return nil, err
 	}
 	p, style := &d.Run.Plan, chart.CSS+pageCSS
-	t := d.trust()
 	v := &view{
 		Policy: policy(style, pageJS), Style: template.CSS(style), Script: template.JS(pageJS), JSON: document, CSV: csv,
-		Doc: d, Answer: d.Answer(), Scenario: scenario(p.Scenario),
+		Doc: d, Answer: d.Answer(), Scenario: scenario(p),
 		When: d.Run.Started.UTC().Format("2 January 2006, 15:04 MST"), Unfinished: d.Run.Status != showdown.Over,
-		Verdict: t.verdict(d), Trust: t, Checks: t.checks(d), Failures: d.failedBouts(), Facts: d.facts(),
+		Verdict: d.verdict(), Trust: &d.Conditions, Checks: d.checks(), Failures: d.failedBouts(), Facts: d.facts(),
 		Board: d.board(), Unranked: d.unranked(),
 		Parts: d.parts(), Errors: d.errors(), Contenders: d.cards(),
 		Objective: objective(p.Objective), ErrorRate: trim(100*p.Objective.ErrorRate) + "%", Level: percent(rank.Level),
@@ -141,22 +140,23 @@ func (d *Document) failedBouts() []failure {
 }
 
 // verdict sums the trust box up in a sentence or two.
-func (t *trust) verdict(d *Document) string {
+func (d *Document) verdict() string {
+	c := &d.Conditions
 	bad := 0
-	for _, c := range t.checks(d) {
-		if !c.Good {
+	for _, k := range d.checks() {
+		if !k.Good {
 			bad++
 		}
 	}
 	switch {
-	case t.Windows == 0:
+	case c.Windows == 0:
 		return "Nothing was measured, so there is nothing to trust yet."
-	case bad == 0 && len(t.Doubts) == 0:
+	case bad == 0 && len(c.Doubts) == 0:
 		return "Quiet machine, generator with room to spare, no warnings."
 	case bad == 0:
-		return fmt.Sprintf("Nothing that would overturn the order was found; %s below.", warnings(len(t.Doubts)))
+		return fmt.Sprintf("Nothing that would overturn the order was found; %s below.", warnings(len(c.Doubts)))
 	default:
-		return fmt.Sprintf("Read with care: %s below.", strings.TrimPrefix(warnings(len(t.Doubts)), "no warnings but "))
+		return fmt.Sprintf("Read with care: %s below.", strings.TrimPrefix(warnings(len(c.Doubts)), "no warnings but "))
 	}
 }
 
@@ -176,7 +176,7 @@ func (d *Document) facts() []fact {
 		{Name: "CPUs", Text: cores(&p.Cores)},
 		{Name: "Plan", Text: fmt.Sprintf("preset %s, %s, seed %d", p.Preset, showdown.Plural(p.Blocks, "block"), p.Seed)},
 		{Name: "Timing", Text: fmt.Sprintf("%s warm-up, %s for each step of the search, %s for each measured window",
-			showdown.Clock(p.Timing.Warmup), showdown.Clock(p.Timing.Probe), showdown.Clock(p.Timing.Measure))},
+			p.Timing.Warmup, p.Timing.Probe, p.Timing.Measure)},
 		{Name: "Connections", Text: fmt.Sprintf("%d open before the load starts, at most %d", p.Connection.Open, p.Connection.Max)},
 		{Name: "Duration", Text: d.duration()},
 	}

@@ -14,15 +14,12 @@ import (
 // none stands where a figure was not measured.
 const none = "–"
 
-// titles are the scenarios in a reader's words.
-var titles = map[string]string{"json": "REST API"}
-
 // scenario writes "REST API (json)".
-func scenario(name string) string {
-	if title := titles[name]; title != "" {
-		return fmt.Sprintf("%s (%s)", title, name)
+func scenario(p *showdown.Plan) string {
+	if p.Title == "" {
+		return p.Scenario
 	}
-	return name
+	return fmt.Sprintf("%s (%s)", p.Title, p.Scenario)
 }
 
 // objective writes "p99 ≤ 50 ms".

@@ -27,6 +27,8 @@ func Write(t testing.TB, dir, name string, mode Mode, readyTimeout time.Duration
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// GORACE and GOCOVERDIR: a program built with -race lingers for a second when it
+	// ends, and one built with -cover complains, unless told otherwise.
 	// Note: a script that sh reads, and not a program of the folder, since another
 	// test's fork might hold the fresh file open for writing (text file busy).
 	files := map[string]string{
@@ -37,14 +39,14 @@ language: Go
 framework: none
 requires: {}
 start: [sh, run.sh]
-env: {%s: %s, %s: %s, GORACE: atexit_sleep_ms=0}
+env: {%s: %s, %s: %s, GORACE: atexit_sleep_ms=0, GOCOVERDIR: %s}
 ready: {path: /healthz, timeout: %v}
 workers: not at all
 versions:
   runtime: {name: sh, command: [echo, "1.0.0"]}
   framework: {name: none, same_as: runtime}
 implements: [json]
-`, name, name, modeVariable, mode, tagVariable, tag, readyTimeout),
+`, name, name, modeVariable, mode, tagVariable, tag, t.TempDir(), readyTimeout),
 	}
 	for file, text := range files {
 		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
