@@ -280,3 +280,7 @@ type Run struct {
 	Skipped    []Skipped   `json:"skipped,omitempty"`
 	Bouts      []Bout      `json:"bouts"`
 }
+
+// Scenarios names the workloads that this version knows, in the order of the
+// documentation.
+var Scenarios = []string{"json"}

@@ -30,7 +30,7 @@ versions:
   framework: {name: Gin, command: [go, list, -m]}
   server: {name: net/http, same_as: runtime}
 implements: [json]
-omits: {ws: "has no WebSocket"}
+omits: {}
 notes:
   - text: Release mode.
     link: https://gin-gonic.com/en/docs/deployment/
@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Build[0][3] != "bin/server" || m.Ready.Timeout != 20*time.Second || m.Versions.Server.SameAs != "runtime" || m.Omits["ws"] == "" {
+	if m.Build[0][3] != "bin/server" || m.Ready.Timeout != 20*time.Second || m.Versions.Server.SameAs != "runtime" {
 		t.Errorf("%+v", m)
 	}
 	c := m.Identity()
@@ -107,9 +107,10 @@ func TestParseErrors(t *testing.T) {
 		{"version of nobody", "same_as: runtime", "same_as: kernel"},
 		{"version of itself", "same_as: runtime", "same_as: server"},
 		{"scenario twice", "[json]", "[json, json]"},
-		{"scenario's name", "[json]", "[JSON]"},
-		{"both", "[json]", "[json, ws]"},
-		{"omitted without reason", `"has no WebSocket"`, `""`},
+		{"unknown scenario", "[json]", "[jsn]"},
+		{"unknown scenario omitted", "omits: {}", `omits: {jsn: "has no parser"}`},
+		{"both", "omits: {}", `omits: {json: "has no parser"}`},
+		{"omitted without reason", "[json]\nomits: {}", "[]\nomits: {json: \"\"}"},
 		{"note without text", "text: Release mode.", `text: ""`},
 		{"note's link", "https://gin-gonic.com/en/docs/deployment/", "see the docs"},
 	} {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
 const (
@@ -145,8 +147,8 @@ func (m *Manifest) checkScenarios(d *document) error {
 	for i, name := range m.Implements {
 		path := fmt.Sprintf("implements[%d]", i)
 		switch {
-		case !nameRule.MatchString(name):
-			return d.errorf(path, "", "%q is not a scenario's name", name)
+		case !slices.Contains(showdown.Scenarios, name):
+			return d.unknown(d.places[path], "scenario", name, showdown.Scenarios)
 		case slices.Contains(m.Implements[:i], name):
 			return d.errorf(path, "", "scenario %q is listed twice", name)
 		}
@@ -154,8 +156,8 @@ func (m *Manifest) checkScenarios(d *document) error {
 	for _, name := range slices.Sorted(maps.Keys(m.Omits)) {
 		path := "omits." + name
 		switch {
-		case !nameRule.MatchString(name):
-			return d.errorf("key:"+path, "", "%q is not a scenario's name", name)
+		case !slices.Contains(showdown.Scenarios, name):
+			return d.unknown(d.places["key:"+path], "scenario", name, showdown.Scenarios)
 		case slices.Contains(m.Implements, name):
 			return d.errorf("key:"+path, "", "scenario %q is both implemented and omitted", name)
 		case strings.TrimSpace(m.Omits[name]) == "":

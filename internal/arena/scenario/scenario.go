@@ -37,17 +37,8 @@ type Breach struct {
 	Got     string `json:"got"`
 }
 
-// All lists the scenarios in the order of the documentation.
+// All lists the scenarios; their names are [showdown.Scenarios].
 func All() []Scenario { return []Scenario{JSON()} }
-
-// Names lists the scenarios' names.
-func Names() []string {
-	var names []string
-	for _, s := range All() {
-		names = append(names, s.Name())
-	}
-	return names
-}
 
 // Named finds a scenario, or says which one may have been meant.
 func Named(name string) (Scenario, error) {
@@ -56,8 +47,8 @@ func Named(name string) (Scenario, error) {
 			return s, nil
 		}
 	}
-	hint := "all: " + strings.Join(Names(), ", ")
-	if near := showdown.Nearest(name, Names()); near != "" {
+	hint := "all: " + strings.Join(showdown.Scenarios, ", ")
+	if near := showdown.Nearest(name, showdown.Scenarios); near != "" {
 		hint = fmt.Sprintf("did you mean %q?   %s", near, hint)
 	}
 	return nil, showdown.Usage(hint, "unknown scenario %q", name)
