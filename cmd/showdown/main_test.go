@@ -18,6 +18,10 @@ func TestMain(m *testing.M) {
 	contender.RunGuardIfAsked()
 	stub.Handler = shop.Handler(shop.Mode(os.Getenv("STUB_MODE")), os.Getenv("DATA_DIR"))
 	stub.RunIfAsked()
+	if os.Getenv("PLAY_SHOWDOWN") != "" {
+		main()
+		return
+	}
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector lets every process linger for a second
 	testscript.Main(m, map[string]func(){"showdown": main})
 }

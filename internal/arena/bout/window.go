@@ -64,7 +64,7 @@ func (m *match) window(ctx context.Context, out showdown.Window, in load.Window,
 	watch := meter.Start(m.process.Pid())
 	in.Progress = func(s load.Snapshot) {
 		if m.Live != nil {
-			memory, cpus := watch.Memory()
+			memory, cpus := watch.Now()
 			m.Live(Live{
 				Contender: m.bout.Contender, Phase: m.order.Phase, Block: m.order.Block,
 				Doing: doing[out.Kind], Offered: out.Offered, Snapshot: s, Memory: memory, CPUs: cpus,

@@ -174,7 +174,7 @@ func (s *state) eta(left int) time.Duration {
 }
 
 // Typical is about how long a bout of such timing takes: starting, warming up,
-// some six steps of search, two measured windows, stopping.
+// some five steps of search, two measured windows, stopping.
 func Typical(t showdown.Timing) time.Duration {
-	return time.Second + t.Warmup + 6*t.Probe + 2*t.Measure
+	return 700*time.Millisecond + t.Warmup + 5*t.Probe + 2*t.Measure
 }

@@ -20,7 +20,7 @@ const (
 type Ranking struct {
 	Standings []Standing `json:"standings"` // best first
 	Pairs     []Pair     `json:"pairs"`     // every pair once, the one with more capacity as A
-	Blocks    int        `json:"blocks"`    // complete for at least two contenders
+	Blocks    int        `json:"blocks"`    // that some ranked contender finished
 	Decided   bool       `json:"decided"`   // whether at least one pair was separated
 }
 
@@ -124,15 +124,16 @@ func Rank(contenders []string, bouts []showdown.Bout) Ranking {
 		ranking.Standings = append(ranking.Standings, h.standing(name))
 		if h.unranked() == "" {
 			ranked = append(ranked, name)
+			ranking.Blocks = max(ranking.Blocks, len(h.capacity))
 		}
 	}
-	ranking.Pairs, ranking.Blocks = compareAll(ranked, series)
+	ranking.Pairs = compareAll(ranked, series)
 	ranking.place()
 	return ranking
 }
 
 // compareAll holds every pair against each other on the blocks that both played.
-func compareAll(names []string, series map[string]*history) (pairs []Pair, blocks int) {
+func compareAll(names []string, series map[string]*history) (pairs []Pair) {
 	var ps []float64
 	for i, a := range names {
 		for _, b := range names[i+1:] {
@@ -141,7 +142,6 @@ func compareAll(names []string, series map[string]*history) (pairs []Pair, block
 				continue
 			}
 			pairs, ps = append(pairs, p), append(ps, p.Result.P)
-			blocks = max(blocks, p.Result.Ratio.N)
 		}
 	}
 	for i, holm := range stats.Holm(ps) {
@@ -150,7 +150,7 @@ func compareAll(names []string, series map[string]*history) (pairs []Pair, block
 			pairs[i].Verdict = Faster
 		}
 	}
-	return pairs, blocks
+	return pairs
 }
 
 // comparePair is false when the two never met in a block.

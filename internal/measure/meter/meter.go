@@ -7,9 +7,13 @@ import (
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
-// samplePeriod is how often memory is looked at. Reading the smaps of a large
-// process takes milliseconds of its own time on its memory map, so not often.
-const samplePeriod = 250 * time.Millisecond
+// Memory is looked at every samplePeriod: reading the maps of a large process
+// takes a millisecond or more, on the generator's processor and on the process's
+// own memory lock. The tree's members are looked up anew every lookups samples.
+const (
+	samplePeriod = 500 * time.Millisecond
+	lookups      = 2
+)
 
 // Watch follows one process tree over a stretch of time.
 type Watch struct {
@@ -20,26 +24,32 @@ type Watch struct {
 	own     time.Duration
 	stop    chan struct{}
 	done    sync.WaitGroup
+	pids    []int // the tree's members at the last look-up
 
 	mu      sync.Mutex
 	sum     showdown.Bytes
 	samples int
+	memory  showdown.Bytes // at the last sample
+	cpus    float64        // since Start, at the last sample
 	cost    showdown.Cost
 }
 
 // Start begins to watch the tree below and including process root.
 func Start(root int) *Watch {
-	w := &Watch{root: root, stop: make(chan struct{})}
+	w := &Watch{root: root, stop: make(chan struct{}), pids: tree(root)}
+	w.begun, w.cpu, w.machine, w.own = time.Now(), cpuOf(w.pids), readMachine(), ownCPU()
 	w.sample()
-	w.begun, w.cpu, w.machine, w.own = time.Now(), treeCPU(root), readMachine(), ownCPU()
 	w.done.Go(func() {
 		tick := time.NewTicker(samplePeriod)
 		defer tick.Stop()
-		for {
+		for n := 1; ; n++ {
 			select {
 			case <-w.stop:
 				return
 			case <-tick.C:
+				if n%lookups == 0 {
+					w.pids = tree(root)
+				}
 				w.sample()
 			}
 		}
@@ -47,24 +57,23 @@ func Start(root int) *Watch {
 	return w
 }
 
-// Memory is the tree's last sampled memory, and CPU the processors that it has
-// used on average since Start.
-func (w *Watch) Memory() (memory showdown.Bytes, cpus float64) {
-	used := treeCPU(w.root) - w.cpu
+// Now is what the tree used at the last sample: memory, and processors on
+// average since Start. It reads nothing itself, so that it may be called while
+// load runs.
+func (w *Watch) Now() (memory showdown.Bytes, cpus float64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.samples == 0 {
-		return 0, 0
-	}
-	return w.cost.MemoryPeak, used.Seconds() / time.Since(w.begun).Seconds()
+	return w.memory, w.cpus
 }
 
 // Stop ends the watch and says what the tree cost and what the machine did.
 func (w *Watch) Stop() (showdown.Cost, showdown.Climate) {
-	used := treeCPU(w.root) - w.cpu
+	members := tree(w.root)
+	used := cpuOf(members) - w.cpu
 	now, own := readMachine(), ownCPU()-w.own
 	close(w.stop)
 	w.done.Wait()
+	w.pids = members
 	w.sample()
 	w.cost.CPU = max(0, used)
 	if w.samples > 0 {
@@ -74,17 +83,19 @@ func (w *Watch) Stop() (showdown.Cost, showdown.Climate) {
 }
 
 func (w *Watch) sample() {
-	memory, kind, processes := treeMemory(w.root)
+	memory, kind := memoryOf(w.pids)
 	if memory == 0 {
 		return
 	}
+	cpus := (cpuOf(w.pids) - w.cpu).Seconds() / max(time.Since(w.begun).Seconds(), 1e-3)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.samples++
 	w.sum += memory
+	w.memory, w.cpus = memory, cpus
 	w.cost.MemoryPeak = max(w.cost.MemoryPeak, memory)
 	w.cost.MemoryKind = kind
-	w.cost.Processes = max(w.cost.Processes, processes)
+	w.cost.Processes = max(w.cost.Processes, len(w.pids))
 }
 
 // machine is the state of the machine's counters at one moment.

@@ -9,10 +9,11 @@ import (
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
-func treeCPU(int) time.Duration                    { return 0 }
-func treeMemory(int) (showdown.Bytes, string, int) { return 0, "", 0 }
-func ownCPU() time.Duration                        { return 0 }
-func readMachine() machine                         { return machine{at: time.Now(), pressureUnknown: true} }
+func tree(root int) []int                     { return []int{root} }
+func cpuOf([]int) time.Duration               { return 0 }
+func memoryOf([]int) (showdown.Bytes, string) { return 0, "" }
+func ownCPU() time.Duration                   { return 0 }
+func readMachine() machine                    { return machine{at: time.Now(), pressureUnknown: true} }
 
 // Machine describes this machine for the record.
 func Machine() showdown.Machine {

@@ -54,7 +54,9 @@ func parseStat(b []byte) (s stat, ok bool) {
 	return s, true
 }
 
-// tree lists root and all its descendants that are alive.
+// tree lists root and all its descendants that are alive. It reads the whole of
+// /proc, which takes milliseconds: the kernel's own lists of children are an
+// option that many kernels are built without.
 func tree(root int) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -77,11 +79,11 @@ func tree(root int) []int {
 	return all
 }
 
-// treeCPU is the CPU time of the tree so far: of the living, to the nanosecond
+// cpuOf is the CPU time of processes so far: of the living, to the nanosecond
 // where the scheduler tells it, and of the dead that their parents waited for.
-func treeCPU(root int) time.Duration {
+func cpuOf(pids []int) time.Duration {
 	var sum time.Duration
-	for _, pid := range tree(root) {
+	for _, pid := range pids {
 		if s, ok := readStat(pid); ok {
 			sum += s.children + max(s.used, threadTime(pid))
 		}
@@ -110,11 +112,10 @@ func threadTime(pid int) time.Duration {
 	return sum
 }
 
-// treeMemory is the proportional set size of the tree, which counts pages shared
-// between its processes once; where that may not be read, the resident size.
-func treeMemory(root int) (sum showdown.Bytes, kind string, processes int) {
+// memoryOf is the proportional set size of processes, which counts pages shared
+// between them once; where that may not be read, the resident size.
+func memoryOf(pids []int) (sum showdown.Bytes, kind string) {
 	kind = "PSS"
-	pids := tree(root)
 	for _, pid := range pids {
 		if pss, ok := fieldOf(pid, "smaps_rollup", "Pss:"); ok {
 			sum += pss
@@ -122,7 +123,7 @@ func treeMemory(root int) (sum showdown.Bytes, kind string, processes int) {
 			sum, kind = sum+rss, "RSS"
 		}
 	}
-	return sum, kind, len(pids)
+	return sum, kind
 }
 
 // fieldOf reads a "Name:   123 kB" line of a file in /proc/PID.
