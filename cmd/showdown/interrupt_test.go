@@ -3,13 +3,10 @@
 package main
 
 import (
-	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,54 +15,6 @@ import (
 	"github.com/backend-showdown/showdown/internal/showdown"
 	"github.com/backend-showdown/showdown/internal/testkit/stub"
 )
-
-// program starts this test program as showdown in its own process group, as a
-// shell would.
-func program(t *testing.T, dir string, args ...string) (*exec.Cmd, *output) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self, args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "PLAY_SHOWDOWN=1", "SHOWDOWN_CACHE="+filepath.Join(dir, "cache"), "TMPDIR="+filepath.Join(dir, "tmp"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	out := &output{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return cmd, out
-}
-
-// output collects what a program prints while the test looks at it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// await waits until the output holds text.
-func (o *output) await(t *testing.T, text string) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(o.String(), text); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("no %q in the output:\n%s", text, o)
-		}
-	}
-}
 
 func bouts(t *testing.T, dir string) []showdown.Bout {
 	t.Helper()
@@ -106,6 +55,7 @@ func TestInterruptedRunsLoseNothing(t *testing.T) {
 			_, tag := stub.Write(t, filepath.Join(dir, "stubs"), "ok", stub.OK, 5*time.Second)
 			_, tag2 := stub.Write(t, filepath.Join(dir, "stubs"), "serial", "serial", 5*time.Second)
 			cmd, out := program(t, dir, append([]string{"run", "./stubs/ok", "./stubs/serial"}, fast...)...)
+			private(t, cmd, dir)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -137,6 +87,7 @@ func TestInterruptedRunsLoseNothing(t *testing.T) {
 				command = strings.Fields(found[1])
 			}
 			cmd, out = program(t, dir, command...)
+			private(t, cmd, dir)
 			if err := cmd.Run(); err != nil {
 				t.Fatalf("resume: %v\n%s", err, out)
 			}

@@ -95,23 +95,23 @@ func TestHintOfLooksAtEveryJoinedError(t *testing.T) {
 func TestNearest(t *testing.T) {
 	names := []string{"gin", "express", "fastapi", "spring-boot", "go-nethttp"}
 	for s, want := range map[string]string{
-		"gin":         "gin",
-		"gni":         "gin", // neighbours swapped
-		"gn":          "gin",
-		"ginn":        "gin",
-		"go":          "",
-		"node":        "",
-		"":            "",
-		"expres":      "express",
-		"epxress":     "express",
-		"expresso":    "express",
-		"exporess":    "express",
-		"fast-api":    "fastapi",
-		"fsatpai":     "fastapi", // two swaps are two steps
-		"fxxxapi":     "",        // three of seven are more than a third
-		"springboot":  "spring-boot",
-		"Spring-Boot": "spring-boot",
-		"go-net-http": "go-nethttp",
+		"gin":                                  "gin",
+		"gni":                                  "gin", // neighbours swapped
+		"gn":                                   "gin",
+		"ginn":                                 "gin",
+		"go":                                   "",
+		"node":                                 "",
+		"":                                     "",
+		"expres":                               "express",
+		"epxress":                              "express",
+		"expresso":                             "express",
+		"exporess":                             "express",
+		"fast-api":                             "fastapi",
+		"fsatpai":                              "fastapi", // two swaps are two steps
+		"fxxxapi":                              "",        // three of seven are more than a third
+		"springboot":                           "spring-boot",
+		"Spring-Boot":                          "spring-boot",
+		"go-net-http":                          "go-nethttp",
 		"a completely different and long name": "",
 	} {
 		if got := Nearest(s, names); got != want {

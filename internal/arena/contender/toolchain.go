@@ -56,12 +56,12 @@ func Toolchains() []Toolchain {
 // Missing is a program that a contender needs and that the machine lacks or has
 // in a wrong version.
 type Missing struct {
-	Tool     string
-	Want     string   // version range, or empty where any will do
-	Have     string   // version found, or empty
-	Reason   string   // "not installed", or what is wrong with the version
-	Remedy   string   // for people
-	Packages []string // of Debian and Ubuntu that would bring it; none where they are known to be too old
+	Tool     string   `json:"tool"`
+	Want     string   `json:"want,omitempty"`     // version range, or empty where any will do
+	Have     string   `json:"have,omitempty"`     // version found, or empty
+	Reason   string   `json:"reason"`             // "not installed", or what is wrong with the version
+	Remedy   string   `json:"remedy"`             // for people
+	Packages []string `json:"packages,omitempty"` // of Debian and Ubuntu that would bring it; none where they are known to be too old
 }
 
 // Missing lists what the contender needs and the machine lacks, by name. Each

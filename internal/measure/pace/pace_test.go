@@ -78,7 +78,7 @@ func TestPoissonGapsAreExponential(t *testing.T) {
 			if !ok {
 				t.Fatal("ended early")
 			}
-			gaps[i], last = (at-last).Seconds(), at
+			gaps[i], last = (at - last).Seconds(), at
 		}
 		if math.Abs(lagOneCorrelation(gaps)) < 1.96/math.Sqrt(n) {
 			independent++

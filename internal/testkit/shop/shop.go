@@ -27,16 +27,16 @@ type Mode string
 // The modes. Any other word keeps the contract.
 const (
 	Lies     Mode = "lies"      // computes prices wrongly from the start
-	LiesLate Mode = "lies-late" // does so after a thousand answers, when nobody seems to look
+	LiesLate Mode = "lies-late" // does so after 500 answers, when nobody seems to look
 	Caches   Mode = "caches"    // gives under load everybody the last answer again
-	Sleepy   Mode = "sleepy"    // takes 80 ms for every answer: no rate meets the objective
+	Sleepy   Mode = "sleepy"    // takes 80 ms for every answer under load: no rate meets the objective
 	Faulty   Mode = "faulty"    // one answer in ten is a 500 once under load
 	Serial   Mode = "serial"    // works on one request at a time, 2 ms each: its capacity is below 500/s
 )
 
 // underLoad is how many answers a service gives before it misbehaves: more than
 // a verification asks.
-const underLoad = 1000
+const underLoad = 500
 
 type product struct {
 	ID              int      `json:"id"`
@@ -82,7 +82,7 @@ func Handler(mode Mode, dir string) http.Handler {
 func (s *shop) list(w http.ResponseWriter, r *http.Request) {
 	loaded := s.served.Add(1) > underLoad
 	switch {
-	case s.mode == Sleepy:
+	case s.mode == Sleepy && loaded:
 		time.Sleep(80 * time.Millisecond)
 	case s.mode == Serial:
 		s.till.Lock()
