@@ -428,8 +428,11 @@ func (r *runner) live(l bout.Live) {
 		line += fmt.Sprintf(" %s", l.Offered)
 	}
 	if s.OK > 0 {
-		line += fmt.Sprintf(" · p50 %s p99 %s ms · %d failed · %s · %.2f CPU · generator %.0f%%", showdown.Millis(s.P50), showdown.Millis(s.P99),
-			s.Failed, l.Memory, l.CPUs, 100*s.GeneratorSeconds/s.Elapsed.Seconds())
+		line += fmt.Sprintf(" · p50 %s p99 %s ms · %d failed · generator %.0f%%", showdown.Millis(s.P50), showdown.Millis(s.P99),
+			s.Failed, 100*s.GeneratorSeconds/s.Elapsed.Seconds())
+	}
+	if l.Memory > 0 && l.CPUs > 0 {
+		line += fmt.Sprintf(" · %s · %.2f CPU", l.Memory, l.CPUs)
 	}
 	r.screen.status("%s", line)
 }

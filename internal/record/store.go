@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
@@ -38,7 +38,13 @@ func Open(ctx context.Context, file string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1)
 	s := &Store{db: db}
-	if err := s.migrate(ctx); err != nil {
+	err = s.migrate(ctx)
+	// SQLite does not wait for the other one that turns a new file to WAL.
+	for end := time.Now().Add(10 * time.Second); busy(err) && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+		err = s.migrate(ctx)
+	}
+	if err != nil {
 		_ = db.Close()
 		return nil, showdown.Errorf(showdown.Environment, "is it a record of Showdown, and may you write to it? another folder: --out", "open record %s: %w", file, err)
 	}
@@ -97,7 +103,7 @@ func (s *Store) Create(ctx context.Context, run showdown.Run) error {
 		return err
 	}
 	_, err = s.db.ExecContext(ctx, "INSERT INTO runs (id, started, status, document) VALUES (?, ?, ?, ?)",
-		run.ID, run.Started.Format(time.RFC3339Nano), run.Status, document)
+		run.ID, run.Started.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"), run.Status, document)
 	return wrap(err, "store run %s", run.ID)
 }
 
@@ -263,4 +269,11 @@ func wrap(err error, format string, args ...any) error {
 		return nil
 	}
 	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// busy reports whether err is SQLite's word that somebody else holds the file.
+func busy(err error) bool {
+	const sqliteBusy = 5
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqliteBusy // the low byte is the primary result code
 }

@@ -27,17 +27,17 @@ type Error struct {
 	Code    Code
 	Message string // whole, lower case, verb and object first: `start contender "gin": port 8080 in use`
 	Hint    string // what the reader may do next, or empty
-	Err     error  // the cause for errors.Is and errors.As, or nil; Message already tells it
+	Err     error  // for errors.Is and errors.As, or nil; Message already tells it
 }
 
 func (e *Error) Error() string { return e.Message }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf makes an Error. A %w in format becomes its cause.
+// Errorf makes an Error. What a %w in format wraps stays reachable.
 func Errorf(code Code, hint, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), Hint: hint, Err: errors.Unwrap(err)}
+	return &Error{Code: code, Message: err.Error(), Hint: hint, Err: err}
 }
 
 // Usage is an Error about flags, names or configuration.
@@ -58,15 +58,18 @@ func CodeOf(err error) Code {
 
 // HintOf finds the nearest hint in err's chain, or "".
 func HintOf(err error) string {
-	for err != nil {
-		e, ok := errors.AsType[*Error](err)
-		if !ok {
-			return ""
+	if e, ok := err.(*Error); ok && e.Hint != "" {
+		return e.Hint
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return HintOf(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, joined := range e.Unwrap() {
+			if h := HintOf(joined); h != "" {
+				return h
+			}
 		}
-		if e.Hint != "" {
-			return e.Hint
-		}
-		err = e.Err
 	}
 	return ""
 }

@@ -45,7 +45,7 @@ type Bytes int64
 func (b Bytes) String() string {
 	v, units := float64(b), []string{"B", "kB", "MB", "GB", "TB"}
 	i := 0
-	for math.Abs(v) >= 1000 && i < len(units)-1 {
+	for math.Abs(v) >= 999.5 && i < len(units)-1 {
 		v /= 1024
 		i++
 	}

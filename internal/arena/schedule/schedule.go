@@ -122,8 +122,8 @@ func (s *state) scouted(name string) showdown.Rate {
 func (s *state) commonRate() showdown.Rate {
 	slowest := math.Inf(1)
 	for _, c := range s.Contenders {
-		if name := c.Manifest.Name; !s.out(name) {
-			slowest = min(slowest, float64(s.scouted(name)))
+		if b := s.find(c.Manifest.Name, showdown.Scout, 0); b != nil && b.Failure == nil && b.Capacity > 0 {
+			slowest = min(slowest, float64(b.Capacity))
 		}
 	}
 	if math.IsInf(slowest, 1) {

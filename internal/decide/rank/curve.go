@@ -60,7 +60,7 @@ func Curves(contenders []string, bouts []showdown.Bout) ([]Curve, error) {
 				return nil, fmt.Errorf("decode latencies of %s in block %d: %w", name, b.Block, err)
 			}
 			for q, quantile := range Quantiles {
-				if float64(h.TotalCount())*(1-quantile) >= 10 {
+				if n := float64(h.TotalCount()); n-n*quantile >= 10 {
 					perQuantile[q] = append(perQuantile[q], float64(max(1, h.ValueAtQuantile(100*quantile)))/1e9)
 				}
 			}

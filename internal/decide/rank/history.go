@@ -31,7 +31,9 @@ func (h *history) add(b *showdown.Bout) {
 		return
 	}
 	h.capacity[b.Block] = float64(b.Capacity)
-	h.ready = append(h.ready, b.Ready.Seconds())
+	if b.Ready > 0 {
+		h.ready = append(h.ready, b.Ready.Seconds())
+	}
 	for i := range b.Windows {
 		switch w := &b.Windows[i]; w.Kind {
 		case showdown.AtCommon:

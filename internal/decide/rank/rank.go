@@ -92,11 +92,14 @@ func (p *Pair) Sentence() string {
 	return fmt.Sprintf("%s serves %s× as much as %s", p.A, span(r), p.B)
 }
 
-// span writes an interval with just enough digits that its ends differ.
+// span writes an interval with just enough digits that its ends differ, and
+// that neither reads as 1 when the interval excludes it.
 func span(r stats.Interval) string {
-	for digits := 1; digits < 3; digits++ {
-		lo, hi := fmt.Sprintf("%.*f", digits, r.Lo), fmt.Sprintf("%.*f", digits, r.Hi)
-		if lo != hi && lo != fmt.Sprintf("%.*f", digits, 1.0) && hi != fmt.Sprintf("%.*f", digits, 1.0) {
+	excludesOne := r.Lo > 1 || r.Hi < 1
+	for digits := 1; digits < 4; digits++ {
+		write := func(v float64) string { return fmt.Sprintf("%.*f", digits, v) }
+		lo, hi, one := write(r.Lo), write(r.Hi), write(1)
+		if lo != hi && !(excludesOne && (lo == one || hi == one)) {
 			return lo + "–" + hi
 		}
 	}

@@ -395,7 +395,7 @@ func TestSentence(t *testing.T) {
 		{"not separated", interval(0.81, 1.1, 1.5, 5), NotSeparated, "axum and gin are not separated (0.8–1.5×)"},
 		{"not separated, nearly the same", interval(0.98, 1.01, 1.04, 5), NotSeparated, "axum and gin are not separated (0.98–1.04×)"},
 		{"interval excludes one", interval(1.1, 1.5, 2.1, 5), NotSeparated, "axum and gin are not separated: 1.1–2.1× alone, but chance among all pairs could explain it"},
-		{"interval begins with one", interval(1, 1.5, 2.1, 5), NotSeparated, "axum and gin are not separated (1.00–2.10×)"},
+		{"interval begins with one", interval(1, 1.5, 2.1, 5), NotSeparated, "axum and gin are not separated (1.0–2.1×)"},
 		{"one block", interval(3, 3, 3, 1), NotSeparated, "axum and gin are not separated: one block tells nothing about chance"},
 	} {
 		p := Pair{A: "axum", B: "gin", Result: c.result, Verdict: c.verdict}

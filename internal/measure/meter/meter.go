@@ -69,7 +69,7 @@ func (w *Watch) Now() (memory showdown.Bytes, cpus float64) {
 // Stop ends the watch and says what the tree cost and what the machine did.
 func (w *Watch) Stop() (showdown.Cost, showdown.Climate) {
 	members := tree(w.root)
-	used := cpuOf(members) - w.cpu
+	used := max(0, cpuOf(members)-w.cpu)
 	now, own := readMachine(), ownCPU()-w.own
 	close(w.stop)
 	w.done.Wait()
