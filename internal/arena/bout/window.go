@@ -85,7 +85,7 @@ func (m *match) window(ctx context.Context, out showdown.Window, in load.Window,
 		return out, fmt.Errorf("encode latencies: %w", err)
 	}
 	out.Met = m.met(&out)
-	m.doubt(&out, r)
+	m.doubt(&out)
 	m.bout.Windows = append(m.bout.Windows, out)
 	if out.Kind != showdown.Warmup && r.Failures[showdown.FailBody] > 0 {
 		return out, showdown.Errorf(showdown.BadContender, "showdown verify "+m.bout.Contender,
@@ -125,14 +125,14 @@ func (m *match) quantile(w *showdown.Window) time.Duration {
 
 // doubt warns of what may have bent a measured window. The search's own steps go
 // past the contender's limits on purpose and are left out.
-func (m *match) doubt(w *showdown.Window, r *load.Result) {
+func (m *match) doubt(w *showdown.Window) {
 	if w.Kind != showdown.AtCapacity && w.Kind != showdown.AtCommon {
 		return
 	}
 	if w.GeneratorBusy > busyLimit {
 		m.warn(showdown.WarnGenerator, "%s: the generator used %.0f%% of its CPU; %s may be faster than shown", doing[w.Kind], 100*w.GeneratorBusy, m.bout.Contender)
 	}
-	if lag := w.Load.LagP99; lag > lagLimit && len(r.Failures) == 0 && w.Met {
+	if lag := w.Load.LagP99; lag > lagLimit {
 		m.warn(showdown.WarnLag, "%s: requests were sent up to %s ms late (p99)", doing[w.Kind], showdown.Millis(lag))
 	}
 	if w.Climate.Steal > stealLimit {
