@@ -30,7 +30,7 @@ type preset struct {
 }
 
 var presets = map[string]preset{
-	"quick": {"json", 5, showdown.Timing{Warmup: 1500 * time.Millisecond, Probe: 800 * time.Millisecond, Measure: 1800 * time.Millisecond}},
+	"quick": {"json", 5, showdown.Timing{Warmup: 1500 * time.Millisecond, Probe: 800 * time.Millisecond, Measure: 1500 * time.Millisecond}},
 }
 
 // The generator opens that many connections at first and at most: as many as a
