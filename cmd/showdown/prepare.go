@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,6 +21,25 @@ func (a *app) library(args []string) ([]*contender.Manifest, error) {
 		}
 	}
 	return contender.Resolve(root, args)
+}
+
+// namesOf says how to find contenders again: by name those of the library, by
+// path all others.
+func (a *app) namesOf(manifests []*contender.Manifest) []string {
+	root := a.contenders
+	if root == "" {
+		root, _ = contender.Find(".") // without a library all are found by path
+	}
+	root, _ = filepath.Abs(root)
+	var names []string
+	for _, m := range manifests {
+		if filepath.Dir(m.Dir) == root {
+			names = append(names, m.Name)
+		} else {
+			names = append(names, m.Dir)
+		}
+	}
+	return names
 }
 
 // allPaths reports whether no argument needs the library.

@@ -132,9 +132,7 @@ func (a *app) newRun(ctx context.Context, f *runFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range manifests {
-		plan.Contenders = append(plan.Contenders, m.Dir)
-	}
+	plan.Contenders = a.namesOf(manifests)
 	r := &runner{app: a, scene: scene, screen: a.newScreen(), run: showdown.Run{
 		Status: showdown.Running, Started: time.Now().UTC().Truncate(time.Second), Command: append([]string{"showdown"}, os.Args[1:]...), Plan: plan, Machine: a.machine(),
 	}}
@@ -173,17 +171,13 @@ func (a *app) resumeRun(ctx context.Context, id string, args []string) error {
 		return err
 	}
 	r := &runner{app: a, scene: scene, screen: a.newScreen(), run: run, store: store}
-	var manifests []*contender.Manifest
-	for _, dir := range run.Plan.Contenders {
-		if !slices.ContainsFunc(run.Contenders, func(c showdown.Contender) bool { return c.Name == filepath.Base(dir) }) {
-			continue // it was skipped, or its build failed
-		}
-		m, err := contender.Load(dir)
-		if err != nil {
-			return err
-		}
-		manifests = append(manifests, m)
+	manifests, err := a.library(run.Plan.Contenders)
+	if err != nil {
+		return err
 	}
+	manifests = slices.DeleteFunc(manifests, func(m *contender.Manifest) bool { // those skipped, or not built
+		return !slices.ContainsFunc(run.Contenders, func(c showdown.Contender) bool { return c.Name == m.Name })
+	})
 	r.screen.say("resuming    %s: %s done", run.ID, showdown.Plural(len(run.Bouts), "bout"))
 	return r.again(ctx, manifests)
 }

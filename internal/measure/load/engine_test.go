@@ -307,30 +307,38 @@ func TestNobodyListens(t *testing.T) {
 	})
 }
 
-// The server dies in the middle: the rest is refused, counted and bounded in time.
+// The server dies in the middle: the rest is refused, counted and bounded in
+// time, in an open loop and in a closed one.
 func TestServerDies(t *testing.T) {
-	for _, name := range []string{"native", "goroutines"} {
-		t.Run(name, func(t *testing.T) {
-			s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-			target := Target{Address: s.Listener.Addr().String(), Open: 2, Max: 4, Timeout: 500 * time.Millisecond}
-			e := Engine(NewGoroutines(target))
-			if name == "native" {
-				var err error
-				if e, err = New(target); err != nil {
+	for _, native := range []bool{true, false} {
+		for _, open := range []bool{true, false} {
+			t.Run(fmt.Sprintf("native=%v,open=%v", native, open), func(t *testing.T) {
+				s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+				target := Target{Address: s.Listener.Addr().String(), Open: 2, Max: 4, Timeout: 500 * time.Millisecond}
+				e := Engine(NewGoroutines(target))
+				if native {
+					var err error
+					if e, err = New(target); err != nil {
+						t.Fatal(err)
+					}
+				}
+				defer e.Close()
+				time.AfterFunc(200*time.Millisecond, func() { s.CloseClientConnections(); s.Close() })
+				w := Window{Length: 600 * time.Millisecond}
+				if open {
+					w.Schedule = pace.Constant(500, 600*time.Millisecond, 0)
+				}
+				begun := time.Now()
+				r, err := e.Run(t.Context(), w, plain{path: "/"})
+				if err != nil {
 					t.Fatal(err)
 				}
-			}
-			defer e.Close()
-			time.AfterFunc(200*time.Millisecond, s.Close)
-			r, err := e.Run(t.Context(), Window{Schedule: pace.Constant(500, 600*time.Millisecond, 0)}, plain{path: "/"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			balanced(t, r)
-			if r.OK < 50 || r.Failures[showdown.FailRefused] < 100 {
-				t.Errorf("ok %d failures %v", r.OK, r.Failures)
-			}
-		})
+				balanced(t, r)
+				if r.OK < 50 || r.Failures[showdown.FailRefused] == 0 || open && r.Failures[showdown.FailRefused] < 100 || time.Since(begun) > 3*time.Second {
+					t.Errorf("ok %d failures %v after %v", r.OK, r.Failures, time.Since(begun))
+				}
+			})
+		}
 	}
 }
 

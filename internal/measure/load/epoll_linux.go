@@ -206,7 +206,9 @@ func (l *loop) sendDue() {
 }
 
 // openMore opens a connection when more arrivals wait than connections are
-// under way and the cap allows it; it reports whether it did.
+// under way and the cap allows it. It reports whether to look again at once: a
+// connection has begun, or the arrival has failed for want of one. In a closed
+// loop a refusal is no reason to try again at once: it would never end.
 func (l *loop) openMore() bool {
 	most := l.target.Max
 	if l.window.Schedule == nil {
@@ -215,7 +217,8 @@ func (l *loop) openMore() bool {
 	if len(l.conns)-len(l.spare) >= most || l.opening >= l.waiting() {
 		return false
 	}
-	return l.open()
+	before := l.k
+	return l.open() || l.window.Schedule != nil && l.k != before
 }
 
 // waiting estimates how many arrivals are due and unsent.
@@ -465,7 +468,7 @@ func (l *loop) connect(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// open begins a connection; it reports whether it could.
+// open begins a connection; it reports whether one is under way.
 func (l *loop) open() bool {
 	fd, err := unix.Socket(l.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -484,6 +487,7 @@ func (l *loop) open() bool {
 	}
 	if err != nil && err != unix.EINPROGRESS {
 		l.lose(c, err)
+		return false
 	}
 	return true
 }
