@@ -132,7 +132,7 @@ func (a *app) runsCommand() *cobra.Command {
 			}
 			_ = t.Flush()
 			if unfinished != "" {
-				fmt.Fprintf(a.stderr, "go on with the unfinished: showdown run --resume=%s%s\n", unfinished, a.outFlag())
+				fmt.Fprintf(a.stderr, "go on with the unfinished: showdown run --resume=%s%s\n", unfinished, a.sameFlags())
 			}
 			return nil
 		},

@@ -136,7 +136,7 @@ func (r *runner) report() error {
 	if err := writeFile(file, doc.WriteHTML); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.stdout, "report      %s\nnext        showdown report --format json%s      showdown run --blocks %d%s\n", file, r.outFlag(), 2*r.run.Plan.Blocks, r.outFlag())
+	fmt.Fprintf(r.stdout, "report      %s\nnext        showdown report --format json%s      showdown run --blocks %d%s\n", file, r.sameFlags(), 2*r.run.Plan.Blocks, r.sameFlags())
 	var failed []string
 	for _, s := range r.failed {
 		failed = append(failed, s.Name)

@@ -354,15 +354,20 @@ func sharedNote(c showdown.CPUPlan) string {
 }
 
 func (r *runner) resumeWords() string {
-	return "go on: showdown run --resume=" + r.run.ID + r.outFlag()
+	return "go on: showdown run --resume=" + r.run.ID + r.sameFlags()
 }
 
-// outFlag repeats --out where it is not the default, so that a printed command works.
-func (a *app) outFlag() string {
-	if a.out == defaultOut {
-		return ""
+// sameFlags repeats the global flags that were given, so that a printed command
+// works where this one did.
+func (a *app) sameFlags() string {
+	flags := ""
+	if a.out != envOr("SHOWDOWN_OUT", defaultOut) {
+		flags += " --out " + a.out
 	}
-	return " --out " + a.out
+	if a.contenders != os.Getenv("SHOWDOWN_CONTENDERS") {
+		flags += " --contenders " + a.contenders
+	}
+	return flags
 }
 
 // commit stores a finished bout; an interrupt must not keep it from being stored.
