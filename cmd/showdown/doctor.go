@@ -55,6 +55,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = a.completeContenders
 	cmd.Flags().BoolVar(&fix, "fix", false, "install what is missing (Debian and Ubuntu)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/backend-showdown/showdown/internal/arena/contender"
 	"github.com/backend-showdown/showdown/internal/showdown"
@@ -40,6 +43,21 @@ func (a *app) namesOf(manifests []*contender.Manifest) []string {
 		}
 	}
 	return names
+}
+
+// completeContenders offers the library's names to the shell, and files for paths.
+func (a *app) completeContenders(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	manifests, err := a.library(nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var names []string
+	for _, m := range manifests {
+		if !slices.Contains(args, m.Name) {
+			names = append(names, m.Name+"\t"+m.Title)
+		}
+	}
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // allPaths reports whether no argument needs the library.

@@ -75,6 +75,8 @@ skipped with the reason. Every finished bout is kept: an interrupted run goes on
 	cmd.Flags().DurationVar(&f.timing.Measure, "measure", 0, "length of each measured window (default: the preset's)")
 	cmd.Flags().StringVar(&f.resume, "resume", "", "go on with an unfinished `run` (the latest without a name)")
 	cmd.Flags().Lookup("resume").NoOptDefVal = latest
+	cmd.ValidArgsFunction = a.completeContenders
+	_ = cmd.RegisterFlagCompletionFunc("resume", a.completeRuns)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and how long it would take")
 	return cmd
 }

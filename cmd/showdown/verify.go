@@ -48,6 +48,7 @@ the expectation. With --url it asks a service that already runs.`,
 			return v.contenders(cmd.Context(), args)
 		},
 	}
+	cmd.ValidArgsFunction = a.completeContenders
 	cmd.Flags().StringVar(&name, "scenario", name, "which `scenario`")
 	cmd.Flags().StringVar(&address, "url", "", "ask the service that already runs at this `address`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print every check as JSON")

@@ -126,7 +126,8 @@ func (m *match) start(ctx context.Context) error {
 
 func (m *match) becomeReady(ctx context.Context) (err error) {
 	if m.bout.Ready, err = m.process.WaitReady(ctx); err != nil {
-		return err
+		// Also when somebody else took its port: that ends this contender's part, not the run.
+		return showdown.Errorf(showdown.BadContender, showdown.HintOf(err), "%w", err)
 	}
 	if m.process.Wildcard() {
 		m.warn(showdown.WarnWildcard, "listens on all addresses, although HOST is 127.0.0.1")
