@@ -249,7 +249,7 @@ func (r *runner) begin(ctx context.Context, manifests []*contender.Manifest) err
 	}
 	if len(line.ready) == 0 {
 		if len(line.failed) > 0 {
-			return showdown.Errorf(showdown.BadContender, showdown.HintOf(err), "no contender is left to play")
+			return showdown.Errorf(showdown.BadContender, "the build logs named above tell why", "no contender is left to play")
 		}
 		return showdown.Errorf(showdown.Environment, "showdown doctor says what is missing and how to get it", "no contender can play on this machine")
 	}
