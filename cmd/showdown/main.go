@@ -120,15 +120,11 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "all: showdown help"
 	var names []string
 	for _, c := range cmd.Commands() {
 		names = append(names, c.Name())
 	}
-	if near := showdown.Nearest(args[0], names); near != "" {
-		hint = fmt.Sprintf("did you mean %q?   %s", near, hint)
-	}
-	return showdown.Usage(hint, "unknown command %q", args[0])
+	return showdown.Usage(showdown.Suggest(args[0], names, "all: showdown help"), "unknown command %q", args[0])
 }
 
 // usageArgs makes complaints about arguments exit with the status for bad usage.

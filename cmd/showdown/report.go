@@ -37,10 +37,7 @@ is not finished yet. The JSON has a version and a schema: showdown schema result
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "text" && formats[format] == nil {
-				hint := "all: " + strings.Join(formatNames, ", ")
-				if near := showdown.Nearest(format, formatNames); near != "" {
-					hint = fmt.Sprintf("did you mean %q?   %s", near, hint)
-				}
+				hint := showdown.Suggest(format, formatNames, "all: "+strings.Join(formatNames, ", "))
 				return showdown.Usage(hint, "unknown format %q", format)
 			}
 			run, err := a.findRun(cmd.Context(), args)

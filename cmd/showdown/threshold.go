@@ -101,10 +101,7 @@ func parseThreshold(text string) (threshold, error) {
 		for _, m := range metrics {
 			names = append(names, m.name)
 		}
-		hint := "all: " + strings.Join(names, ", ")
-		if near := showdown.Nearest(name, names); near != "" {
-			hint = fmt.Sprintf("did you mean %q?   %s", near, hint)
-		}
+		hint := showdown.Suggest(name, names, "all: "+strings.Join(names, ", "))
 		return threshold{}, showdown.Usage(hint, "condition %q: unknown metric %q", text, name)
 	}
 	v, err := metrics[k].parse(limit)

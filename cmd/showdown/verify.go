@@ -71,11 +71,7 @@ func (v *verifier) running(ctx context.Context, address string) error {
 	if err != nil || u.Scheme != "http" || u.Host == "" {
 		return showdown.Usage("give it as http://127.0.0.1:8080", "address %q is not an http URL", address)
 	}
-	host := u.Host
-	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), "80")
-	}
-	checks, err := v.scene.Verify(ctx, host)
+	checks, err := v.scene.Verify(ctx, hostPort(u))
 	if err != nil {
 		return err
 	}

@@ -227,17 +227,13 @@ type WarningKind string
 
 // The doubts that Showdown may have about a result.
 const (
-	WarnGenerator     WarningKind = "generator-busy"     // the generator was near its own limit
-	WarnLag           WarningKind = "generator-late"     // requests were sent late
-	WarnSteal         WarningKind = "steal"              // the hypervisor took CPU time
-	WarnForeign       WarningKind = "foreign-cpu"        // something else ran meanwhile
-	WarnUnconfirmed   WarningKind = "capacity-not-held"  // the window at capacity missed the objective
-	WarnNoCapacity    WarningKind = "no-capacity"        // no rate met the objective
-	WarnWildcard      WarningKind = "listens-everywhere" // bound to all addresses
-	WarnShared        WarningKind = "shared-cpu"         // contender and generator share a CPU
-	WarnUncleanStop   WarningKind = "unclean-stop"       // did not stop with status 0 in time
-	WarnFewBlocks     WarningKind = "few-blocks"         // too few blocks for intervals
-	WarnGeneratorOnly WarningKind = "generator-limit"    // faster than the generator could ask
+	WarnGenerator   WarningKind = "generator-busy"     // the generator was near its own limit
+	WarnLag         WarningKind = "generator-late"     // requests were sent late
+	WarnSteal       WarningKind = "steal"              // the hypervisor took CPU time
+	WarnForeign     WarningKind = "foreign-cpu"        // something else ran meanwhile
+	WarnUnconfirmed WarningKind = "capacity-not-held"  // the window at capacity missed the objective
+	WarnNoCapacity  WarningKind = "no-capacity"        // no rate met the objective
+	WarnWildcard    WarningKind = "listens-everywhere" // bound to all addresses
 )
 
 // Warning is a doubt about a result, stored beside it.

@@ -88,6 +88,15 @@ func Nearest(s string, candidates []string) string {
 	return best
 }
 
+// Suggest is a hint for an unknown word: the nearest known one, if there is one,
+// and then all, which says what the known ones are.
+func Suggest(word string, known []string, all string) string {
+	if near := Nearest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?   %s", near, all)
+	}
+	return all
+}
+
 // editDistance is the optimal string alignment distance: insertions, deletions,
 // substitutions and swaps of neighbours each cost one.
 func editDistance(a, b string) int {

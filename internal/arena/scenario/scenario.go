@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/backend-showdown/showdown/internal/measure/load"
@@ -47,9 +46,6 @@ func Named(name string) (Scenario, error) {
 			return s, nil
 		}
 	}
-	hint := "all: " + strings.Join(showdown.Scenarios, ", ")
-	if near := showdown.Nearest(name, showdown.Scenarios); near != "" {
-		hint = fmt.Sprintf("did you mean %q?   %s", near, hint)
-	}
+	hint := showdown.Suggest(name, showdown.Scenarios, "all: "+strings.Join(showdown.Scenarios, ", "))
 	return nil, showdown.Usage(hint, "unknown scenario %q", name)
 }

@@ -36,7 +36,7 @@ func TestExamine(t *testing.T) {
 			Windows:  []showdown.Window{window(showdown.AtCommon, .1, 0, .2, 2*time.Millisecond, 16, 2)},
 			Warnings: []showdown.Warning{warn(showdown.WarnSteal, "second"), warn(showdown.WarnSteal, "third")},
 		},
-		{Contender: "c", Phase: showdown.Block, Block: 1, Failure: &showdown.BoutFailure{Reason: "x"}, Warnings: []showdown.Warning{warn(showdown.WarnUncleanStop, "c stays")}},
+		{Contender: "c", Phase: showdown.Block, Block: 1, Failure: &showdown.BoutFailure{Reason: "x"}, Warnings: []showdown.Warning{warn(showdown.WarnNoCapacity, "c stays")}},
 	})
 	want := Conditions{
 		GeneratorBusy: .5, LagP99: 3 * time.Millisecond, Steal: .04, StealMean: .02, Foreign: .3,
@@ -45,7 +45,7 @@ func TestExamine(t *testing.T) {
 			{showdown.WarnSteal, 3, "first", []string{"a", "b"}},
 			{showdown.WarnLag, 1, "late", []string{"a"}},
 			{showdown.WarnWildcard, 1, "a listens", []string{"a"}},
-			{showdown.WarnUncleanStop, 1, "c stays", []string{"c"}},
+			{showdown.WarnNoCapacity, 1, "c stays", []string{"c"}},
 		},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(1e-12, 0)); diff != "" {

@@ -1,11 +1,5 @@
 package load
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
-
 // New makes the engine that suits the target: the event loop for plain TCP,
 // goroutines for TLS.
 func New(target Target) (Engine, error) {
@@ -13,14 +7,4 @@ func New(target Target) (Engine, error) {
 		return NewGoroutines(target), nil
 	}
 	return newEpoll(target)
-}
-
-// processCPU is the CPU time of this process so far. The whole process counts
-// as the generator: all of it runs on the generator's processor.
-func processCPU() time.Duration {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -100,11 +100,10 @@ func (w *Watch) sample() {
 
 // machine is the state of the machine's counters at one moment.
 type machine struct {
-	at              time.Time
-	busy, steal     time.Duration // over all processors
-	total           time.Duration
-	pressure        time.Duration // some task waited for a processor
-	pressureUnknown bool
+	at          time.Time
+	busy, steal time.Duration // over all processors
+	total       time.Duration
+	pressure    time.Duration // some task waited for a processor
 }
 
 // since says what happened between two states, given the CPU time that the

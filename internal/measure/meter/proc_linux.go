@@ -158,9 +158,8 @@ func readMachine() machine {
 	if b, err := os.ReadFile("/proc/stat"); err == nil {
 		m.busy, m.steal, m.total = parseCPULine(b)
 	}
-	m.pressureUnknown = true
 	if b, err := os.ReadFile("/proc/pressure/cpu"); err == nil {
-		m.pressure, m.pressureUnknown = parsePressure(b)
+		m.pressure, _ = parsePressure(b) // zero where it is unknown
 	}
 	return m
 }

@@ -111,7 +111,7 @@ func broken(started time.Time) showdown.Bout {
 			Tail:   "EADDRINUSE 127.0.0.1:41873\n\x1b[31m</pre></details><script>alert(5)</script>\n<!-- -->",
 			Log:    "showdown-out/20261122-1915/<b>.log",
 		},
-		Warnings: []showdown.Warning{{Kind: showdown.WarnUncleanStop, Text: "did not stop <b>cleanly</b>"}},
+		Warnings: []showdown.Warning{{Kind: showdown.WarnWildcard, Text: "did not stop <b>cleanly</b>"}},
 	}
 }
 

@@ -25,7 +25,7 @@ func (d *Document) checks() []check {
 	}
 	blocks := check{
 		Name: "Blocks", Value: strconv.Itoa(d.Ranking.Blocks), Note: "rounds in which contenders met, in random order",
-		Good: d.Ranking.Blocks > 1 && !c.Doubted(showdown.WarnFewBlocks),
+		Good: d.Ranking.Blocks > 1,
 	}
 	bouts := check{
 		Name: "Bouts", Value: fmt.Sprintf("%d, %d failed", c.Bouts, c.Failed),
@@ -38,7 +38,7 @@ func measured(c *rank.Conditions) []check {
 	return []check{
 		{
 			Name: "Generator busy", Value: percent(c.GeneratorBusy), Note: "of its CPU at most; near 100% it would be the limit",
-			Good: !c.Doubted(showdown.WarnGenerator, showdown.WarnGeneratorOnly),
+			Good: !c.Doubted(showdown.WarnGenerator),
 		},
 		{
 			Name: "Sent late", Value: millis(c.LagP99.Seconds()), Note: "p99 of the worst window",
