@@ -110,7 +110,7 @@ func (a *app) loadURL(ctx context.Context, f *loadFlags, address string) error {
 	scr := a.newScreen()
 	window.Progress = func(s load.Snapshot) {
 		scr.status("%s · %d ok · %d failed · p50 %s p99 %s ms · %d in flight · generator %.0f%%", showdown.Clock(s.Elapsed), s.OK, s.Failed,
-			showdown.Millis(s.P50), showdown.Millis(s.P99), s.InFlight, 100*s.GeneratorSeconds/s.Elapsed.Seconds())
+			showdown.Millis(s.P50), showdown.Millis(s.P99), s.InFlight, 100*s.CPU.Seconds()/s.Elapsed.Seconds())
 	}
 	r, runErr := engine.Run(ctx, window, traffic)
 	scr.clear()

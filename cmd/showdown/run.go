@@ -430,7 +430,7 @@ func (r *runner) live(l bout.Live) {
 	}
 	if s.OK > 0 {
 		line += fmt.Sprintf(" · p50 %s p99 %s ms · %d failed · generator %.0f%%", showdown.Millis(s.P50), showdown.Millis(s.P99),
-			s.Failed, 100*s.GeneratorSeconds/s.Elapsed.Seconds())
+			s.Failed, 100*s.CPU.Seconds()/s.Elapsed.Seconds())
 	}
 	if l.Memory > 0 && l.CPUs > 0 {
 		line += fmt.Sprintf(" · %s · %.2f CPU", l.Memory, l.CPUs)

@@ -197,14 +197,16 @@ const (
 	FailRefused  Failure = "refused"  // the connection was refused
 	FailReset    Failure = "reset"    // the connection broke before the answer was whole
 	FailTimeout  Failure = "timeout"  // no whole answer in time
-	FailProtocol Failure = "protocol" // not HTTP
-	FailStatus   Failure = "status"   // another status than the request asks for
+	FailProtocol Failure = "protocol" // the answer breaks its protocol
+	FailClient   Failure = "4xx"      // status 400 to 499 where another was wanted
+	FailServer   Failure = "5xx"      // status 500 to 599 where another was wanted
+	FailStatus   Failure = "status"   // any other status than the one wanted
 	FailBody     Failure = "body"     // a wrong answer
 	FailUnsent   Failure = "unsent"   // due, but no connection became free in time
 )
 
 // Failures lists every Failure in the order of printing.
-var Failures = []Failure{FailConnect, FailRefused, FailReset, FailTimeout, FailProtocol, FailStatus, FailBody, FailUnsent}
+var Failures = []Failure{FailConnect, FailRefused, FailReset, FailTimeout, FailProtocol, FailClient, FailServer, FailStatus, FailBody, FailUnsent}
 
 // Cost is what the contender's whole process tree used during a window.
 type Cost struct {

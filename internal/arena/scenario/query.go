@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -26,14 +27,11 @@ type query struct {
 // stream draws queries: the same seed and index always give the same one.
 type stream struct {
 	seed  uint64
-	pcg   rand.PCG
-	rng   *rand.Rand
 	names []string // to take search texts from
 }
 
 func newStream(seed uint64, products []product) *stream {
 	s := &stream{seed: seed}
-	s.rng = rand.New(&s.pcg)
 	for i := range products {
 		s.names = append(s.names, products[i].Name)
 	}
@@ -49,37 +47,48 @@ var (
 	numbers   = decimals(maxLimit)
 )
 
+// dice draws whole numbers. Unlike rand.Rand it can live on the stack, so that a
+// stream may be read from several threads without allocating.
+type dice struct{ rand.PCG }
+
+// intN is between 0 and n-1, with a bias below n/2⁶⁴.
+func (d *dice) intN(n int) int {
+	high, _ := bits.Mul64(d.Uint64(), uint64(n))
+	return int(high)
+}
+
 // at draws the k-th query. It does not allocate, but for the digits of prices.
 func (s *stream) at(k uint64) query {
-	s.pcg.Seed(s.seed, k)
+	var d dice
+	d.Seed(s.seed, k)
 	var q query
-	if s.rng.IntN(2) == 0 {
-		q.category = categories[s.rng.IntN(len(categories))]
+	if d.intN(2) == 0 {
+		q.category = categories[d.intN(len(categories))]
 	}
-	if s.rng.IntN(2) == 0 {
-		low := s.rng.IntN(120_000)
+	if d.intN(2) == 0 {
+		low := d.intN(120_000)
 		q.minPrice = strconv.Itoa(low)
-		q.maxPrice = strconv.Itoa(low + s.rng.IntN(150_000))
+		q.maxPrice = strconv.Itoa(low + d.intN(150_000))
 	}
-	if s.rng.IntN(10) < 3 {
-		q.q = s.needle()
+	if d.intN(10) < 3 {
+		q.q = s.needle(&d)
 	}
-	if s.rng.IntN(10) < 9 {
-		q.sort = sorts[s.rng.IntN(len(sorts))]
+	if d.intN(10) < 9 {
+		q.sort = sorts[d.intN(len(sorts))]
 	}
-	if s.rng.IntN(10) < 9 {
-		q.limit = numbers[1+s.rng.IntN(maxLimit)]
+	if d.intN(10) < 9 {
+		q.limit = numbers[1+d.intN(maxLimit)]
 	}
-	if s.rng.IntN(50) == 0 {
-		s.spoil(&q)
+	if d.intN(50) == 0 {
+		spoil(&q, &d)
 	}
 	return q
 }
 
 // needle is one to four characters of some product's name, often in the other case.
-func (s *stream) needle() string {
-	name := s.names[s.rng.IntN(len(s.names))]
-	skip, take := s.rng.IntN(utf8.RuneCountInString(name)), 1+s.rng.IntN(4)
+func (s *stream) needle(d *dice) string {
+	name := s.names[d.intN(len(s.names))]
+	skip, take := d.intN(utf8.RuneCountInString(name)), 1+d.intN(4)
 	start, end, n := len(name), len(name), 0
 	for i := range name {
 		if n == skip {
@@ -93,14 +102,14 @@ func (s *stream) needle() string {
 	return name[start:end]
 }
 
-func (s *stream) spoil(q *query) {
-	switch s.rng.IntN(4) {
+func spoil(q *query, d *dice) {
+	switch d.intN(4) {
 	case 0:
-		q.bad, q.limit = "limit", badLimits[s.rng.IntN(len(badLimits))]
+		q.bad, q.limit = "limit", badLimits[d.intN(len(badLimits))]
 	case 1:
-		q.bad, q.sort = "sort", badSorts[s.rng.IntN(len(badSorts))]
+		q.bad, q.sort = "sort", badSorts[d.intN(len(badSorts))]
 	case 2:
-		q.bad, q.minPrice = "min_price", badPrices[s.rng.IntN(len(badPrices))]
+		q.bad, q.minPrice = "min_price", badPrices[d.intN(len(badPrices))]
 	case 3:
 		q.bad, q.minPrice, q.maxPrice = "min_price", "5000", "4999"
 	}

@@ -268,7 +268,7 @@ func TestFailuresAreTyped(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 		}, showdown.FailTimeout},
-		{"server error", func(c net.Conn) { drain(c); io.WriteString(c, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n") }, showdown.FailStatus},
+		{"server error", func(c net.Conn) { drain(c); io.WriteString(c, "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n") }, showdown.FailServer},
 		{"wrong body", func(c net.Conn) { drain(c); io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad") }, showdown.FailBody},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/backend-showdown/showdown/internal/measure/pace"
 	"github.com/backend-showdown/showdown/internal/measure/wire"
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
@@ -121,6 +122,7 @@ func (e *epoll) Run(ctx context.Context, w Window, t Traffic) (*Result, error) {
 type loop struct {
 	*epoll
 	window   Window
+	arrivals pace.Arrivals
 	rec      *recorder
 	start    time.Time
 	now      time.Duration
@@ -135,7 +137,11 @@ type loop struct {
 }
 
 func newLoop(e *epoll, w Window, t Traffic) *loop {
-	return &loop{epoll: e, window: w, rec: newRecorder(&w, t, e.Name())}
+	l := &loop{epoll: e, window: w, rec: newRecorder(&w, t, e.Name())}
+	if w.Schedule != nil {
+		l.arrivals = w.Schedule.Arrivals()
+	}
+	return l
 }
 
 func (l *loop) run(ctx context.Context) (*Result, error) {
@@ -178,8 +184,8 @@ var errGaveUp = errors.New("answers piled up")
 
 // advance moves to the next arrival.
 func (l *loop) advance() {
-	if s := l.window.Schedule; s != nil {
-		if l.next, l.more = s.Next(); l.more {
+	if l.arrivals != nil {
+		if l.next, l.more = l.arrivals.Next(); l.more {
 			l.rec.Due++
 		}
 		return

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/backend-showdown/showdown/internal/measure/pace"
 	"github.com/backend-showdown/showdown/internal/measure/wire"
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
@@ -60,6 +61,7 @@ type shift struct {
 	*goroutines
 	mu       sync.Mutex
 	window   Window
+	arrivals pace.Arrivals
 	rec      *recorder
 	start    time.Time
 	k        uint64
@@ -81,6 +83,9 @@ func (g *goroutines) Run(ctx context.Context, w Window, t Traffic) (*Result, err
 	}
 
 	s := &shift{goroutines: g, window: w, rec: newRecorder(&w, t, g.Name()), start: time.Now()}
+	if w.Schedule != nil {
+		s.arrivals = w.Schedule.Arrivals()
+	}
 	cpu := processCPU()
 	s.advance()
 	sending, stop := context.WithCancelCause(ctx)
@@ -113,8 +118,8 @@ var (
 
 // advance moves to the next arrival; the caller holds the mutex or is alone.
 func (s *shift) advance() {
-	if schedule := s.window.Schedule; schedule != nil {
-		s.next, s.more = schedule.Next()
+	if s.arrivals != nil {
+		s.next, s.more = s.arrivals.Next()
 	} else {
 		s.next = time.Since(s.start)
 		s.more = (s.window.Count == 0 || s.k < s.window.Count) && (s.window.Length == 0 || s.next < s.window.Length)

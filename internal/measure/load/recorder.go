@@ -79,11 +79,7 @@ func (r *recorder) sent(possible, sent time.Duration) {
 // answered judges a whole answer. Sampled bodies are kept and judged later.
 func (r *recorder) answered(k uint64, m moment, status, want int, sampled bool, body []byte) {
 	if status != want && (want != 0 || status >= 400) {
-		if want == 0 {
-			r.fail(showdown.FailStatus, fmt.Errorf("status %d", status))
-		} else {
-			r.fail(showdown.FailStatus, fmt.Errorf("status %d, want %d", status, want))
-		}
+		r.fail(statusFailure(status), statusError{status, want})
 		return
 	}
 	if !sampled {
@@ -96,6 +92,26 @@ func (r *recorder) answered(k uint64, m moment, status, want int, sampled bool, 
 	from := len(r.bodies)
 	r.bodies = append(r.bodies, body...)
 	r.pending = append(r.pending, held{k, m, from, len(r.bodies)})
+}
+
+func statusFailure(status int) showdown.Failure {
+	switch status / 100 {
+	case 4:
+		return showdown.FailClient
+	case 5:
+		return showdown.FailServer
+	}
+	return showdown.FailStatus
+}
+
+// statusError is put into words only when it is the example.
+type statusError struct{ status, want int }
+
+func (e statusError) Error() string {
+	if e.want == 0 {
+		return fmt.Sprintf("status %d", e.status)
+	}
+	return fmt.Sprintf("status %d, want %d", e.status, e.want)
 }
 
 func (r *recorder) good(m moment) {
@@ -137,7 +153,7 @@ func (r *recorder) failed() (n uint64) {
 func (r *recorder) snapshot(elapsed time.Duration, inFlight int, cpu time.Duration) Snapshot {
 	return Snapshot{
 		Elapsed: elapsed, Due: r.Due, OK: r.OK, Failed: r.failed(), InFlight: inFlight,
-		P50: quantile(r.Latency, 0.5), P99: quantile(r.Latency, 0.99), GeneratorSeconds: cpu.Seconds(),
+		P50: quantile(r.Latency, 0.5), P99: quantile(r.Latency, 0.99), CPU: cpu,
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 func all(t rapid.TB, s Schedule, limit int) []time.Duration {
 	t.Helper()
 	var arrivals []time.Duration
+	walk := s.Arrivals()
 	for {
-		at, ok := s.Next()
+		at, ok := walk.Next()
 		if !ok {
 			return arrivals
 		}
@@ -71,7 +72,7 @@ func TestPoissonGapsAreExponential(t *testing.T) {
 	const rate, n, critical = 2000.0, 2000, 1.358 // of √n·D, at 5%
 	passed, independent := 0, 0
 	for seed := range uint64(100) {
-		s, last := Poisson(rate, time.Hour, seed), time.Duration(0)
+		s, last := Poisson(rate, time.Hour, seed).Arrivals(), time.Duration(0)
 		gaps := make([]float64, n)
 		for i := range gaps {
 			at, ok := s.Next()
@@ -125,8 +126,12 @@ func TestSchedulesStayEnded(t *testing.T) {
 		"constant, nothing": Constant(1000, 0, 0),
 	} {
 		all(t, s, 100)
+		walk := s.Arrivals()
+		for ok := true; ok; {
+			_, ok = walk.Next()
+		}
 		for range 3 {
-			if at, ok := s.Next(); ok {
+			if at, ok := walk.Next(); ok {
 				t.Errorf("%s: %v after the end", name, at)
 			}
 		}
@@ -168,7 +173,7 @@ func exactly(k uint64, rate float64) float64 {
 
 func TestConstantDoesNotDrift(t *testing.T) {
 	for _, rate := range []float64{3, 777, 1e4, 123_456.789, 3e6} {
-		s := Constant(rate, time.Duration(math.MaxInt64), 0).(*constant)
+		s := Constant(rate, time.Duration(math.MaxInt64), 0).Arrivals().(*constantWalk)
 		for _, k := range []uint64{1, 7, 999_999, 10_000_000} {
 			s.k = k
 			at, ok := s.Next()
@@ -181,7 +186,7 @@ func TestConstantDoesNotDrift(t *testing.T) {
 
 func TestTenMillionArrivalsWithoutDrift(t *testing.T) {
 	const rate = 123_456.789
-	s, last := Constant(rate, time.Hour, 0), time.Duration(0)
+	s, last := Constant(rate, time.Hour, 0).Arrivals(), time.Duration(0)
 	for k := range uint64(10_000_001) {
 		at, ok := s.Next()
 		if !ok || at < last {
@@ -196,18 +201,18 @@ func TestTenMillionArrivalsWithoutDrift(t *testing.T) {
 
 func TestHugeRatesAndLengths(t *testing.T) {
 	forever := time.Duration(math.MaxInt64)
-	for name, s := range map[string]Schedule{
-		"poisson, 1e15/s":               Poisson(1e15, forever, 1),
-		"constant, 1e15/s":              Constant(1e15, forever, 0),
-		"poisson, one in 100 years":     Poisson(1/3.2e9, forever, 1),
-		"constant, one in 100 years":    Constant(1/3.2e9, forever, 0),
-		"constant, one in 300 years":    Constant(1/9.3e9, forever, 0),
-		"constant, the smallest rate":   Constant(math.SmallestNonzeroFloat64, forever, 0),
-		"poisson, the smallest rate":    Poisson(math.SmallestNonzeroFloat64, forever, 1),
-		"constant, the largest rate":    Constant(math.MaxFloat64, forever, 0),
-		"poisson, the largest rate":     Poisson(math.MaxFloat64, forever, 1),
-		"constant, the largest k":       &constant{bounds: bounds{1, forever}, k: math.MaxUint64 - 10},
-		"constant, the largest k, fast": &constant{bounds: bounds{3e9, forever}, k: math.MaxUint64 - 10_000},
+	for name, s := range map[string]Arrivals{
+		"poisson, 1e15/s":               Poisson(1e15, forever, 1).Arrivals(),
+		"constant, 1e15/s":              Constant(1e15, forever, 0).Arrivals(),
+		"poisson, one in 100 years":     Poisson(1/3.2e9, forever, 1).Arrivals(),
+		"constant, one in 100 years":    Constant(1/3.2e9, forever, 0).Arrivals(),
+		"constant, one in 300 years":    Constant(1/9.3e9, forever, 0).Arrivals(),
+		"constant, the smallest rate":   Constant(math.SmallestNonzeroFloat64, forever, 0).Arrivals(),
+		"poisson, the smallest rate":    Poisson(math.SmallestNonzeroFloat64, forever, 1).Arrivals(),
+		"constant, the largest rate":    Constant(math.MaxFloat64, forever, 0).Arrivals(),
+		"poisson, the largest rate":     Poisson(math.MaxFloat64, forever, 1).Arrivals(),
+		"constant, the largest k":       &constantWalk{&constant{bounds{1, forever}, 0}, math.MaxUint64 - 10},
+		"constant, the largest k, fast": &constantWalk{&constant{bounds{3e9, forever}, 0}, math.MaxUint64 - 10_000},
 	} {
 		last := time.Duration(0)
 		for range 1000 {
