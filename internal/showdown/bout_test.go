@@ -51,7 +51,7 @@ func TestErrorRateIsOfAllDue(t *testing.T) {
 }
 
 func TestFailuresListsEachOnce(t *testing.T) {
-	want := []Failure{"connect", "refused", "reset", "timeout", "protocol", "status", "body", "unsent"}
+	want := []Failure{"connect", "refused", "reset", "timeout", "protocol", "4xx", "5xx", "status", "body", "unsent"}
 	if !slices.Equal(Failures, want) {
 		t.Errorf("failures %v, want %v", Failures, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,17 +45,35 @@ func (p plain) Check(_ uint64, body []byte) error {
 
 // engines runs a test on each engine of this system.
 func engines(t *testing.T, address string, open, most int, timeout time.Duration, test func(*testing.T, Engine)) {
-	target := Target{Address: address, Open: open, Max: most, Timeout: timeout}
-	native, err := New(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range []Engine{native, NewGoroutines(target)} {
-		t.Run(e.Name(), func(t *testing.T) {
-			defer e.Close()
+	for _, name := range engineNames() {
+		t.Run(name, func(t *testing.T) {
+			e := start(t, Target{Address: address, Open: open, Max: most, Timeout: timeout, Engine: name})
 			test(t, e)
 		})
 	}
+}
+
+// start makes an engine that ends with the test.
+func start(t *testing.T, target Target) Engine {
+	e, err := New(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// engineNames lists what this system has: io_uring may be forbidden.
+func engineNames() []string {
+	if runtime.GOOS != "linux" {
+		return []string{"goroutines"}
+	}
+	names := []string{"epoll", "goroutines"}
+	if e, err := New(Target{Address: "127.0.0.1:1", Open: 1, Max: 1, Engine: "io_uring"}); err == nil {
+		e.Close()
+		names = append(names, "io_uring")
+	}
+	return names
 }
 
 func serve(t *testing.T, h http.HandlerFunc) string {
@@ -166,15 +185,7 @@ func TestLatencyCountsFromTheIntendedSend(t *testing.T) {
 				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 			}
 		})
-		target := Target{Address: address, Open: 1, Max: 1, Timeout: 2 * time.Second}
-		engine := Engine(NewGoroutines(target))
-		if e.Name() != engine.Name() {
-			var err error
-			if engine, err = New(target); err != nil {
-				t.Fatal(err)
-			}
-		}
-		defer engine.Close()
+		engine := start(t, Target{Address: address, Open: 1, Max: 1, Timeout: 2 * time.Second, Engine: e.Name()})
 		frozen.Store(true)
 		r, err := engine.Run(t.Context(), Window{Schedule: pace.Constant(500, time.Second, 0)}, plain{path: "/"})
 		if err != nil {
@@ -310,19 +321,11 @@ func TestNobodyListens(t *testing.T) {
 // The server dies in the middle: the rest is refused, counted and bounded in
 // time, in an open loop and in a closed one.
 func TestServerDies(t *testing.T) {
-	for _, native := range []bool{true, false} {
+	for _, name := range engineNames() {
 		for _, open := range []bool{true, false} {
-			t.Run(fmt.Sprintf("native=%v,open=%v", native, open), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s,open=%v", name, open), func(t *testing.T) {
 				s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-				target := Target{Address: s.Listener.Addr().String(), Open: 2, Max: 4, Timeout: 500 * time.Millisecond}
-				e := Engine(NewGoroutines(target))
-				if native {
-					var err error
-					if e, err = New(target); err != nil {
-						t.Fatal(err)
-					}
-				}
-				defer e.Close()
+				e := start(t, Target{Address: s.Listener.Addr().String(), Open: 2, Max: 4, Timeout: 500 * time.Millisecond, Engine: name})
 				time.AfterFunc(200*time.Millisecond, func() { s.CloseClientConnections(); s.Close() })
 				w := Window{Length: 600 * time.Millisecond}
 				if open {

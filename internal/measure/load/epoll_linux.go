@@ -1,596 +1,218 @@
 package load
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"runtime"
-	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/backend-showdown/showdown/internal/measure/pace"
-	"github.com/backend-showdown/showdown/internal/measure/wire"
-	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
-const (
-	readBuffer   = 64 << 10
-	housekeeping = 20 * time.Millisecond // how often timeouts and cancellation are looked at
-	reportEvery  = 200 * time.Millisecond
-)
+const readBuffer = 64 << 10
 
-// epoll is the event loop: one locked thread, raw non-blocking sockets, no
-// goroutine per connection.
+// epoll drives a loop by readiness: it works on every Linux.
 type epoll struct {
-	target  Target
-	address unix.Sockaddr
-	domain  int
-	fd      int
-	conns   []*conn
-	spare   []*conn // closed ones, to be opened again
-	idle    queue
-	opening int // connections under way
-	opened  int // over the engine's life
-	events  []unix.EpollEvent
-	buffer  []byte
+	loop   *loop
+	fd     int
+	events []unix.EpollEvent
+	buffer []byte
+	// What recvmsg needs; on the heap, for the kernel writes to it.
+	message unix.Msghdr
+	vector  unix.Iovec
+	control [stampSize]byte
 }
 
-type connState uint8
+// watched is asked for once and for all, and told when it changes: interest in
+// writing need not come and go with each request, and what has been read is not
+// looked at again.
+const watched = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&(1<<32-1)
 
-const (
-	closed connState = iota
-	connecting
-	idle
-	busy
-)
-
-// conn is one connection and the request that it carries.
-type conn struct {
-	index    int
-	fd       int
-	state    connState
-	answer   wire.Response
-	out      []byte // the request; out[written:] is still to be sent
-	written  int
-	k        uint64
-	want     int
-	due      time.Duration
-	sent     time.Duration
-	since    time.Duration // when connecting began
-	free     time.Duration // when it became ready for a request
-	sampled  bool
-	body     []byte
-	watching bool // also for writability
-}
-
-func newEpoll(target Target) (Engine, error) {
-	address, err := netip.ParseAddrPort(target.Address)
-	if err != nil {
-		resolved, err := net.ResolveTCPAddr("tcp", target.Address)
-		if err != nil {
-			return nil, showdown.Errorf(showdown.Environment, "", "resolve %s: %w", target.Address, err)
-		}
-		address = resolved.AddrPort()
-	}
+func newEpoll(l *loop) (driver, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
 	}
-	e := &epoll{target: target, fd: fd, events: make([]unix.EpollEvent, 256), buffer: make([]byte, readBuffer)}
-	if ip := address.Addr().Unmap(); ip.Is4() {
-		e.domain, e.address = unix.AF_INET, &unix.SockaddrInet4{Port: int(address.Port()), Addr: ip.As4()}
-	} else {
-		e.domain, e.address = unix.AF_INET6, &unix.SockaddrInet6{Port: int(address.Port()), Addr: ip.As16()}
-	}
+	e := &epoll{loop: l, fd: fd, events: make([]unix.EpollEvent, 512), buffer: make([]byte, readBuffer)}
+	e.vector.Base = &e.buffer[0]
+	e.message.Iov, e.message.Iovlen, e.message.Control = &e.vector, 1, &e.control[0]
 	return e, nil
 }
 
-func (e *epoll) Name() string { return "epoll" }
+func (e *epoll) name() string { return "epoll" }
 
-func (e *epoll) Close() {
-	for _, c := range e.conns {
-		e.close(c)
+func (e *epoll) release() { _ = unix.Close(e.fd) }
+
+func (e *epoll) open(c *conn) error {
+	fd, err := newSocket(e.loop.address)
+	if err != nil {
+		return err
 	}
-	_ = unix.Close(e.fd)
+	c.fd = int32(fd)
+	ev := unix.EpollEvent{Events: watched, Fd: c.index}
+	if err := unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		return err
+	}
+	if err := unix.Connect(fd, e.loop.address); err != nil && err != unix.EINPROGRESS {
+		e.loop.broke(c, err)
+	}
+	return nil
 }
 
-// Run plays the window on a thread of its own, which ends with it: its priority
-// and timer slack must not stick to other goroutines.
-func (e *epoll) Run(ctx context.Context, w Window, t Traffic) (*Result, error) {
-	type outcome struct {
-		result *Result
-		err    error
+func (e *epoll) close(c *conn) {
+	if c.fd >= 0 {
+		_ = unix.Close(int(c.fd))
+		c.fd = -1
 	}
-	out := make(chan outcome, 1)
-	go func() {
-		runtime.LockOSThread()
-		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10) // where allowed: METHOD.md, lag under competition
-		r, err := newLoop(e, w, t).run(ctx)
-		out <- outcome{r, err}
-	}()
-	o := <-out
-	return o.result, o.err
+	e.loop.retire(c)
 }
 
-// loop is one window under way.
-type loop struct {
-	*epoll
-	window   Window
-	arrivals pace.Arrivals
-	rec      *recorder
-	start    time.Time
-	now      time.Duration
-	next     time.Duration // when the next arrival is due
-	more     bool          // whether there is a next arrival
-	k        uint64        // its index
-	inFlight int
-	cleaned  time.Duration
-	reported time.Duration
-	refusal  error // why the last connection could not be opened
-	stop     error // why the window ends early
-}
-
-func newLoop(e *epoll, w Window, t Traffic) *loop {
-	l := &loop{epoll: e, window: w, rec: newRecorder(&w, t, e.Name())}
-	if w.Schedule != nil {
-		l.arrivals = w.Schedule.Arrivals()
-	}
-	return l
-}
-
-func (l *loop) run(ctx context.Context) (*Result, error) {
-	if err := l.connect(ctx); err != nil {
-		return nil, err
-	}
-	cpu := processCPU()
-	l.start, l.now, l.cleaned = time.Now(), 0, 0
-	for _, c := range l.conns {
-		c.free = 0
-	}
-	l.advance()
-	for (l.more || l.inFlight > 0) && !errors.Is(l.stop, errGaveUp) {
-		l.now = time.Since(l.start)
-		l.sendDue()
-		if l.now-l.cleaned >= housekeeping {
-			l.cleanUp(ctx, cpu)
-		}
-		if err := l.wait(l.patience()); err != nil {
-			return nil, err
-		}
-	}
-	l.rec.Elapsed = time.Since(l.start)
-	if errors.Is(l.stop, errGaveUp) {
-		l.rec.Aborted, l.stop = true, nil
-		l.stopSending()
-		for _, c := range l.conns {
-			if c.state == busy {
-				l.lose(c, context.DeadlineExceeded)
-			}
-		}
-	}
-	l.rec.CPU = processCPU() - cpu
-	l.rec.Connections = l.opened
-	l.rec.check()
-	return &l.rec.Result, l.stop
-}
-
-var errGaveUp = errors.New("answers piled up")
-
-// advance moves to the next arrival.
-func (l *loop) advance() {
-	if l.arrivals != nil {
-		if l.next, l.more = l.arrivals.Next(); l.more {
-			l.rec.Due++
-		}
-		return
-	}
-	l.next = l.now
-	l.more = (l.window.Count == 0 || l.k < l.window.Count) && (l.window.Length == 0 || l.now < l.window.Length)
-	if l.more {
-		l.rec.Due++
-	}
-}
-
-// sendDue sends every arrival that is due while there is a connection for it.
-func (l *loop) sendDue() {
-	for l.more && l.next <= l.now {
-		if c := l.idle.pop(); c != nil {
-			l.send(c)
-			l.k++
-			l.now = time.Since(l.start)
-			l.advance()
-		} else if !l.openMore() {
-			return
-		}
-	}
-}
-
-// openMore opens a connection when more arrivals wait than connections are
-// under way and the cap allows it. It reports whether to look again at once: a
-// connection has begun, or the arrival has failed for want of one. In a closed
-// loop a refusal is no reason to try again at once: it would never end.
-func (l *loop) openMore() bool {
-	most := l.target.Max
-	if l.window.Schedule == nil {
-		most = l.target.Open // a closed loop has as many clients as it was given
-	}
-	if len(l.conns)-len(l.spare) >= most || l.opening >= l.waiting() {
-		return false
-	}
-	before := l.k
-	return l.open() || l.window.Schedule != nil && l.k != before
-}
-
-// waiting estimates how many arrivals are due and unsent.
-func (l *loop) waiting() int {
-	if l.window.Schedule == nil {
-		return l.target.Open
-	}
-	return 1 + int((l.now-l.next).Seconds()*l.window.Schedule.Rate())
-}
-
-func (l *loop) send(c *conn) {
-	c.state, c.k, c.due = busy, l.k, l.next
-	c.out, c.want = l.rec.traffic.Append(c.out[:0], c.k)
-	c.written = 0
-	c.sampled = l.rec.sampled(c.k)
-	c.body = c.body[:0]
-	c.answer.Reset(isHead(c.out))
-	l.inFlight++
-	c.sent = time.Since(l.start)
-	l.rec.sent(max(c.due, c.free), c.sent)
-	l.write(c)
-}
-
-func (l *loop) write(c *conn) {
+func (e *epoll) send(c *conn) {
 	for c.written < len(c.out) {
-		n, err := unix.SendmsgN(c.fd, c.out[c.written:], nil, nil, unix.MSG_NOSIGNAL)
-		switch err {
-		case nil:
-			c.written += n
+		rest := c.out[c.written:]
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&rest[0])), uintptr(len(rest)), unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			c.written += int(n)
 		case unix.EINTR:
 		case unix.EAGAIN:
-			l.watch(c, true)
-			return
+			return // until it is told that there is room
 		default:
-			l.lose(c, err)
+			e.loop.broke(c, errno)
 			return
 		}
 	}
-	if c.watching {
-		l.watch(c, false)
-	}
 }
 
-// patience is how long nothing needs to be done unless something arrives.
-func (l *loop) patience() time.Duration {
-	until := l.cleaned + housekeeping
-	if l.more && (l.idle.n > 0 || l.next > l.now) {
-		until = min(until, l.next)
+func (e *epoll) wait(answers int, gather, patience time.Duration) error {
+	n, err := 0, error(nil)
+	if gather > 0 {
+		if gather < patience {
+			n, err = e.poll(0)
+		}
+		if n == 0 && err == nil {
+			nap(gather)
+			patience -= gather
+			n, err = e.poll(max(0, patience))
+		}
+	} else {
+		n, err = e.poll(patience)
 	}
-	return max(0, until-time.Since(l.start))
-}
-
-// wait sleeps until something arrives or patience ends, and handles what arrived.
-func (l *loop) wait(patience time.Duration) error {
-	n, err := epollWait(l.fd, l.events, patience)
 	if err != nil {
 		return fmt.Errorf("wait for events: %w", err)
 	}
-	l.now = time.Since(l.start)
-	for _, ev := range l.events[:n] {
+	l := e.loop
+	l.tick()
+	for i := range e.events[:n] {
+		ev := &e.events[i]
 		c := l.conns[ev.Fd]
 		if c.state != closed && ev.Events&unix.EPOLLOUT != 0 {
-			l.writable(c)
+			e.writable(c)
 		}
 		if c.state != closed && ev.Events&^unix.EPOLLOUT != 0 {
-			l.read(c)
+			e.read(c, ev.Events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0)
 		}
 	}
 	return nil
 }
 
-func (l *loop) writable(c *conn) {
-	switch c.state {
-	case connecting:
-		if code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
-			l.lose(c, syscall.Errno(code))
-			return
+// poll looks for events; it sleeps with nanosecond resolution where the kernel
+// can (Linux 5.11).
+func (e *epoll) poll(patience time.Duration) (int, error) {
+	events, room := uintptr(unsafe.Pointer(&e.events[0])), uintptr(len(e.events))
+	var n uintptr
+	var errno unix.Errno
+	if patience == 0 {
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), events, room, 0, 0, 0)
+	} else {
+		ts := unix.NsecToTimespec(int64(patience))
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), events, room, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		if errno == unix.ENOSYS {
+			n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), events, room, uintptr(patience/time.Millisecond), 0, 0)
 		}
-		l.watch(c, false)
-		l.opening--
-		c.state, c.free = idle, l.now
-		l.idle.push(c)
-	case busy:
-		l.write(c)
 	}
+	if errno == unix.EINTR {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
-// read takes what has arrived on c.
-func (l *loop) read(c *conn) {
+// nap sleeps without being woken by answers.
+func nap(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_, _, _ = unix.Syscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+}
+
+func (e *epoll) writable(c *conn) {
+	if c.state != connecting {
+		e.send(c)
+		return
+	}
+	if err := socketError(int(c.fd)); err != nil {
+		e.loop.broke(c, err)
+		return
+	}
+	e.loop.connected(c)
+}
+
+// read takes what has arrived on c; all of it, if it is the last.
+func (e *epoll) read(c *conn, last bool) {
+	l := e.loop
 	for {
-		n, err := unix.Read(c.fd, l.buffer)
+		flags, room := uintptr(0), len(e.buffer)
+		skip := c.discardable()
+		if skip > 0 {
+			// TCP throws away what MSG_TRUNC asks for without copying it.
+			flags, room = unix.MSG_TRUNC, int(min(skip, 1<<30))
+		}
+		n, stamp, errno := e.receive(c, room, flags)
 		switch {
-		case err == unix.EINTR:
+		case errno == unix.EINTR:
 			continue
-		case err == unix.EAGAIN:
+		case errno == unix.EAGAIN:
 			return
-		case err != nil:
-			l.lose(c, err)
+		case errno != 0:
+			l.broke(c, errno)
 			return
 		case n == 0:
 			l.ended(c)
 			return
+		case skip > 0:
+			l.skipped(c, n, l.at(stamp))
+		default:
+			l.received(c, e.buffer[:n], l.at(stamp))
 		}
-		l.rec.Bytes += uint64(n)
-		if !l.feed(c, l.buffer[:n]) || n < len(l.buffer) {
+		if c.state == closed || n < room && !last {
 			return
 		}
 	}
 }
 
-// feed gives arrived bytes to the parser; it reports whether c is still open.
-func (l *loop) feed(c *conn, b []byte) bool {
-	if c.state != busy {
-		l.lose(c, &wire.ProtocolError{What: "bytes without a request"})
-		return false
+// receive is recvfrom in a closed loop, and recvmsg with the kernel's timestamp
+// where latency is claimed.
+func (e *epoll) receive(c *conn, room int, flags uintptr) (n int, stamp int64, errno unix.Errno) {
+	if e.loop.rec.Closed {
+		r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&e.buffer[0])), uintptr(room), flags, 0, 0)
+		return int(r), 0, errno
 	}
-	var body *[]byte
-	if c.sampled {
-		body = &c.body
+	e.vector.SetLen(room)
+	e.message.SetControllen(stampSize)
+	r, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&e.message)), flags)
+	if errno != 0 {
+		return 0, 0, errno
 	}
-	n, done, err := c.answer.Feed(b, body)
-	switch {
-	case err != nil:
-		l.lose(c, err)
-		return false
-	case done && n < len(b):
-		l.lose(c, &wire.ProtocolError{What: "bytes beyond the answer"})
-		return false
-	case done:
-		l.finish(c)
-	}
-	return c.state != closed
+	return int(r), stampOf(&e.control, uint64(e.message.Controllen)), 0
 }
 
-func (l *loop) finish(c *conn) {
-	l.inFlight--
-	done := time.Since(l.start)
-	l.rec.answered(c.k, moment{c.due, c.sent, done}, c.answer.Status, c.want, c.sampled, c.body)
-	if !c.answer.KeepAlive {
-		l.close(c)
-		return
+// reply sends the frame that is owed behind what is still to be sent.
+func (e *epoll) reply(c *conn) {
+	if c.written == len(c.out) {
+		c.out, c.written = c.out[:0], 0
 	}
-	c.state, c.free = idle, done
-	l.idle.push(c)
+	c.out = append(c.out, c.stream.owed...)
+	e.send(c)
 }
 
-// ended handles the server's close.
-func (l *loop) ended(c *conn) {
-	if c.state == busy {
-		if err := c.answer.EOF(); err != nil {
-			if !c.answer.Begun() {
-				err = unix.ECONNRESET // it said nothing: the connection broke, the protocol did not
-			}
-			l.lose(c, err)
-			return
-		}
-		l.finish(c)
-	}
-	l.close(c)
-}
-
-// lose closes a broken connection and fails the request that it carried. A
-// connection that breaks while idle costs no request; one that cannot be opened
-// fails the arrival that it was opened for.
-func (l *loop) lose(c *conn, err error) {
-	switch c.state {
-	case busy:
-		l.inFlight--
-		l.rec.fail(failureOf(err, false), err)
-	case connecting:
-		l.refusal = err
-		if l.more && l.next <= l.now {
-			l.rec.fail(failureOf(err, true), err)
-			l.k++
-			l.advance()
-		}
-	}
-	l.close(c)
-}
-
-// cleanUp looks for what no event tells: timeouts, cancellation, a server past
-// its capacity.
-func (l *loop) cleanUp(ctx context.Context, cpu time.Duration) {
-	l.cleaned = l.now
-	oldest := l.now
-	for _, c := range l.conns {
-		switch {
-		case c.state == busy && l.now-c.sent > l.target.Timeout,
-			c.state == connecting && l.now-c.since > l.target.Timeout:
-			l.lose(c, context.DeadlineExceeded)
-		case c.state == busy:
-			oldest = min(oldest, c.due)
-		}
-	}
-	if s := l.window.Schedule; s != nil && l.more {
-		oldest = min(oldest, l.next)
-		if l.now > s.Length()+l.target.Timeout {
-			l.stopSending() // the schedule is long over, and these never got a connection
-		}
-	}
-	switch {
-	case ctx.Err() != nil:
-		l.stop = ctx.Err() // what is in flight may still be answered
-		l.stopSending()
-	case l.window.GiveUp > 0 && l.now-oldest > l.window.GiveUp:
-		l.stop = errGaveUp
-	}
-	if p := l.window.Progress; p != nil && l.now-l.reported >= reportEvery {
-		l.reported = l.now
-		p(l.rec.snapshot(l.now, l.inFlight, processCPU()-cpu))
-	}
-}
-
-// stopSending ends the schedule now. Arrivals that fell due and were not sent
-// are failures; those still to come are none.
-func (l *loop) stopSending() {
-	for l.more && l.next <= l.now && l.window.Schedule != nil {
-		l.rec.fail(showdown.FailUnsent, errors.New("no connection became free in time"))
-		l.advance()
-	}
-	if l.more {
-		l.rec.Due--
-		l.more = false
-	}
-}
-
-// connect opens the first connections, and forgets those that the server closed
-// since the last window. It fails when not a single one can be had.
-func (l *loop) connect(ctx context.Context) error {
-	l.start = time.Now()
-	if err := l.wait(0); err != nil { // an idle connection that was closed says so at once
-		return err
-	}
-	for len(l.conns)-len(l.spare) < l.target.Open && l.open() {
-	}
-	for l.opening > 0 && time.Since(l.start) < l.target.Timeout && ctx.Err() == nil {
-		if err := l.wait(housekeeping); err != nil {
-			return err
-		}
-	}
-	if l.idle.n == 0 && ctx.Err() == nil {
-		if l.refusal == nil {
-			l.refusal = context.DeadlineExceeded
-		}
-		return showdown.Errorf(showdown.Environment, "is the server running, and is this its address?", "connect to %s: %w", l.target.Address, l.refusal)
-	}
-	return ctx.Err()
-}
-
-// open begins a connection; it reports whether one is under way.
-func (l *loop) open() bool {
-	fd, err := unix.Socket(l.domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		l.refusal = err
-		return false // out of descriptors: arrivals wait for the connections there are
-	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	c := l.take()
-	c.fd, c.state, c.watching, c.since = fd, connecting, true, l.now
-	l.opened++
-	l.opening++
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT, Fd: int32(c.index)}
-	err = unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, fd, &ev)
-	if err == nil {
-		err = unix.Connect(fd, l.address)
-	}
-	if err != nil && err != unix.EINPROGRESS {
-		l.lose(c, err)
-		return false
-	}
-	return true
-}
-
-// take gives a closed connection to be opened.
-func (e *epoll) take() *conn {
-	if n := len(e.spare); n > 0 {
-		c := e.spare[n-1]
-		e.spare = e.spare[:n-1]
-		return c
-	}
-	c := &conn{index: len(e.conns), fd: -1}
-	e.conns = append(e.conns, c)
-	return c
-}
-
-func (e *epoll) watch(c *conn, writable bool) {
-	if c.watching == writable {
-		return
-	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.index)}
-	if writable {
-		ev.Events |= unix.EPOLLOUT
-	}
-	_ = unix.EpollCtl(e.fd, unix.EPOLL_CTL_MOD, c.fd, &ev)
-	c.watching = writable
-}
-
-func (e *epoll) close(c *conn) {
-	switch c.state {
-	case closed:
-		return
-	case idle:
-		e.idle.remove(c)
-	case connecting:
-		e.opening--
-	}
-	_ = unix.Close(c.fd)
-	c.fd, c.state, c.watching = -1, closed, false
-	e.spare = append(e.spare, c)
-}
-
-// epollWait sleeps with nanosecond resolution; plain epoll_wait has milliseconds.
-func epollWait(fd int, events []unix.EpollEvent, patience time.Duration) (int, error) {
-	ts := unix.NsecToTimespec(int64(patience))
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)),
-		uintptr(unsafe.Pointer(&ts)), 0, 0)
-	switch errno {
-	case 0:
-		return int(n), nil
-	case unix.EINTR:
-		return 0, nil
-	case unix.ENOSYS: // before Linux 5.11
-		n, err := unix.EpollWait(fd, events, int(patience/time.Millisecond))
-		if err == unix.EINTR {
-			return 0, nil
-		}
-		return n, err
-	}
-	return 0, errno
-}
-
-// queue holds idle connections first in, first out, so that all of them get
-// their share of requests.
-type queue struct {
-	ring []*conn
-	head int
-	n    int
-}
-
-func (q *queue) push(c *conn) {
-	if q.n == len(q.ring) {
-		grown := make([]*conn, max(64, 2*q.n))
-		for i := range q.n {
-			grown[i] = q.ring[(q.head+i)%len(q.ring)]
-		}
-		q.ring, q.head = grown, 0
-	}
-	q.ring[(q.head+q.n)%len(q.ring)] = c
-	q.n++
-}
-
-func (q *queue) pop() *conn {
-	if q.n == 0 {
-		return nil
-	}
-	c := q.ring[q.head]
-	q.head = (q.head + 1) % len(q.ring)
-	q.n--
-	return c
-}
-
-// remove is rare: a server closed an idle connection.
-func (q *queue) remove(c *conn) {
-	for range q.n {
-		if other := q.pop(); other != c {
-			q.push(other)
-		}
-	}
-}
+func (e *epoll) replying(*conn) bool { return false } // it is copied

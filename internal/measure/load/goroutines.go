@@ -125,7 +125,7 @@ func (s *shift) advance() {
 		s.more = (s.window.Count == 0 || s.k < s.window.Count) && (s.window.Length == 0 || s.next < s.window.Length)
 	}
 	if s.more {
-		s.rec.Due++
+		s.rec.due()
 	}
 }
 
@@ -314,7 +314,7 @@ func (s *shift) watch(sending context.Context, stop context.CancelCauseFunc, cpu
 		now := time.Since(s.start)
 		s.mu.Lock()
 		oldest := s.oldest(now)
-		snapshot := s.rec.snapshot(now, s.inFlight, processCPU()-cpu)
+		snapshot := Snapshot{Elapsed: now, Due: s.rec.Due, OK: s.rec.OK, InFlight: s.inFlight, CPU: processCPU() - cpu}
 		s.mu.Unlock()
 		if p := s.window.Progress; p != nil && now-reported >= 200*time.Millisecond {
 			reported = now

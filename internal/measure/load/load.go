@@ -63,6 +63,10 @@ type Window struct {
 	// Slot, if not 0, rounds sends down to multiples of it: fewer wake-ups, in
 	// exchange for small bursts. It is for the generator's sake only and must be disclosed.
 	Slot time.Duration
+	// Eager wakes an event loop for each answer. Otherwise answers may gather for
+	// up to a fifth of a millisecond: in an open loop the kernel tells when each
+	// arrived, and in a closed loop what an answer waits, the next one saves.
+	Eager bool
 	// Sample is the share of answers whose body is kept and checked.
 	Sample float64
 	// Seed decides which answers are sampled.

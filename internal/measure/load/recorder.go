@@ -15,9 +15,10 @@ import (
 // The range of the histograms. Values outside are recorded at its ends; the
 // exact maximum is kept beside them.
 const (
-	lowest      = int64(100 * time.Nanosecond)
-	highest     = int64(100 * time.Second)
-	significant = 3
+	lowest  = int64(100 * time.Nanosecond)
+	highest = int64(100 * time.Second)
+	fine    = 3 // significant digits of a window's histograms
+	coarse  = 2 // and of a second's
 )
 
 // heldBytes bounds the answers kept for checking. They are checked when the
@@ -34,7 +35,8 @@ type held struct {
 	from, to int
 }
 
-// recorder gathers a window's result. It is not safe for concurrent use.
+// recorder gathers what one event loop, or one pool of goroutines, measured in a
+// window. It is not safe for concurrent use.
 type recorder struct {
 	Result
 	traffic   Traffic
@@ -42,26 +44,35 @@ type recorder struct {
 	seed      uint64
 	pending   []held
 	bodies    []byte
+	interval  *interval // what happened since the last rotation; nil when nobody wants to know
 }
 
 func newRecorder(w *Window, t Traffic, engine string) *recorder {
 	r := &recorder{traffic: t, seed: w.Seed}
-	r.Engine, r.Closed = engine, w.Schedule == nil
+	r.Engine, r.Closed = engine, w.Schedule == nil && !w.Listen
 	r.Failures = map[showdown.Failure]uint64{}
-	r.Latency, r.Service, r.Lag = newHistogram(), newHistogram(), newHistogram()
+	r.Latency, r.Service, r.Lag = newHistogram(fine), newHistogram(fine), newHistogram(fine)
 	switch {
 	case w.Sample >= 1:
 		r.threshold = ^uint64(0)
 	case w.Sample > 0:
 		r.threshold = uint64(w.Sample * (1 << 63) * 2)
 	}
+	if w.watched() {
+		r.interval = newInterval()
+	}
 	return r
 }
 
-func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(lowest, highest, significant) }
+func newHistogram(digits int) *hdrhistogram.Histogram {
+	return hdrhistogram.New(lowest, highest, digits)
+}
 
 // sampled decides by a hash, so that a server cannot know which answers are checked.
 func (r *recorder) sampled(k uint64) bool {
+	if r.threshold == 0 {
+		return false
+	}
 	// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
 	x := k + r.seed + 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -69,11 +80,39 @@ func (r *recorder) sampled(k uint64) bool {
 	return x^x>>31 < r.threshold
 }
 
+// due notes that an arrival fell due.
+func (r *recorder) due() {
+	r.Due++
+	if r.interval != nil {
+		r.interval.due++
+	}
+}
+
+// takeBack unsays due, for an arrival that the window did not wait for.
+func (r *recorder) takeBack() {
+	r.Due--
+	if r.interval != nil {
+		r.interval.due--
+	}
+}
+
 // sent notes that a request was written, and when it could have been: when it
 // was due and there was a connection for it.
 func (r *recorder) sent(possible, sent time.Duration) {
 	r.Sent++
 	record(r.Lag, sent-possible)
+	if r.interval != nil {
+		r.interval.sent++
+		record(r.interval.lag, sent-possible)
+	}
+}
+
+// received notes bytes that arrived.
+func (r *recorder) received(n int) {
+	r.Bytes += uint64(n)
+	if r.interval != nil {
+		r.interval.bytes += uint64(n)
+	}
 }
 
 // answered judges a whole answer. Sampled bodies are kept and judged later.
@@ -81,6 +120,10 @@ func (r *recorder) answered(k uint64, m moment, status, want int, sampled bool, 
 	if status != want && (want != 0 || status >= 400) {
 		r.fail(statusFailure(status), statusError{status, want})
 		return
+	}
+	if r.interval != nil { // a sampled answer counts as good in its second, and may turn out wrong later
+		r.interval.ok++
+		record(r.interval.latency, m.done-m.due)
 	}
 	if !sampled {
 		r.good(m)
@@ -92,6 +135,31 @@ func (r *recorder) answered(k uint64, m moment, status, want int, sampled bool, 
 	from := len(r.bodies)
 	r.bodies = append(r.bodies, body...)
 	r.pending = append(r.pending, held{k, m, from, len(r.bodies)})
+}
+
+// delivered counts a message that came unasked: the first one that a connection
+// k got by the time since it was opened, the others by the gap before them.
+func (r *recorder) delivered(k uint64, wait, gap time.Duration, first, sampled bool, payload []byte) {
+	if sampled {
+		r.Verified++
+		if err := r.traffic.Check(k, payload); err != nil {
+			r.fail(showdown.FailBody, err)
+			return
+		}
+	}
+	r.OK++
+	if r.interval != nil {
+		r.interval.ok++
+	}
+	if !first {
+		record(r.Service, gap)
+		return
+	}
+	record(r.Latency, wait)
+	r.Max = max(r.Max, wait)
+	if r.interval != nil {
+		record(r.interval.latency, wait)
+	}
 }
 
 func statusFailure(status int) showdown.Failure {
@@ -138,22 +206,34 @@ func (r *recorder) check() {
 // fail counts a failed request. Its words are kept only for the first.
 func (r *recorder) fail(kind showdown.Failure, err error) {
 	r.Failures[kind]++
+	if r.interval != nil {
+		r.interval.failures[kind]++
+	}
 	if r.Example == "" && err != nil {
 		r.Example = string(kind) + ": " + err.Error()
 	}
 }
 
-func (r *recorder) failed() (n uint64) {
-	for _, c := range r.Failures {
-		n += c
+// merge adds what another loop measured in the same window.
+func (r *Result) merge(o *Result) {
+	r.Due += o.Due
+	r.Sent += o.Sent
+	r.OK += o.OK
+	r.Verified += o.Verified
+	r.Bytes += o.Bytes
+	r.Connections += o.Connections
+	for kind, n := range o.Failures {
+		r.Failures[kind] += n
 	}
-	return n
-}
-
-func (r *recorder) snapshot(elapsed time.Duration, inFlight int, cpu time.Duration) Snapshot {
-	return Snapshot{
-		Elapsed: elapsed, Due: r.Due, OK: r.OK, Failed: r.failed(), InFlight: inFlight,
-		P50: quantile(r.Latency, 0.5), P99: quantile(r.Latency, 0.99), CPU: cpu,
+	r.Latency.Merge(o.Latency)
+	r.Service.Merge(o.Service)
+	r.Lag.Merge(o.Lag)
+	r.Max = max(r.Max, o.Max)
+	r.Elapsed = max(r.Elapsed, o.Elapsed)
+	r.Busiest = max(r.Busiest, o.Busiest)
+	r.Aborted = r.Aborted || o.Aborted
+	if r.Example == "" {
+		r.Example = o.Example
 	}
 }
 
@@ -167,6 +247,9 @@ func isHead(request []byte) bool { return len(request) > 5 && string(request[:5]
 func failureOf(err error, connecting bool) showdown.Failure {
 	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {
 		return showdown.FailProtocol
+	}
+	if refused, ok := errors.AsType[*wire.RefusedError](err); ok {
+		return statusFailure(refused.Status)
 	}
 	switch timeout, _ := errors.AsType[interface {
 		error

@@ -3,11 +3,7 @@
 // server, the clock or the connections do. Nothing here sleeps or reads a clock.
 package pace
 
-import (
-	"math"
-	"math/rand/v2"
-	"time"
-)
+import "time"
 
 // Schedule describes arrivals. It is immutable: each walk over it gives the same
 // offsets, so that several event loops can share one.
@@ -31,71 +27,38 @@ type Arrivals interface {
 // loop of many users who do not wait for each other. The same seed gives the
 // same arrivals. It ends at length.
 func Poisson(rate float64, length time.Duration, seed uint64) Schedule {
-	return &poisson{bounds{rate, length}, seed}
-}
-
-// poissonStream keeps the arrivals' random numbers apart from others of the same seed.
-const poissonStream = 0x706f6973736f6e
-
-type bounds struct {
-	rate   float64
-	length time.Duration
-}
-
-func (b bounds) Rate() float64         { return b.rate }
-func (b bounds) Length() time.Duration { return b.length }
-
-type poisson struct {
-	bounds
-	seed uint64
-}
-
-func (p *poisson) Arrivals() Arrivals {
-	return &poissonWalk{poisson: p, rng: rand.New(rand.NewPCG(p.seed, poissonStream))}
-}
-
-type poissonWalk struct {
-	*poisson
-	rng *rand.Rand
-	at  float64 // seconds; a float64 keeps nanoseconds for 100 days
-}
-
-func (p *poissonWalk) Next() (time.Duration, bool) {
-	p.at += p.rng.ExpFloat64() / p.rate
-	if p.at >= p.length.Seconds() {
-		p.at = math.Inf(1)
-		return 0, false
-	}
-	return time.Duration(p.at * 1e9), true
+	return Random(Profile{Hold(rate, length)}, seed)
 }
 
 // Constant spaces arrivals evenly: the k-th at k/rate. It ends at length or
 // after count arrivals, whichever comes first; a count of 0 means no limit.
 func Constant(rate float64, length time.Duration, count uint64) Schedule {
-	return &constant{bounds{rate, length}, count}
+	return &even{Profile{Hold(rate, length)}, count}
 }
 
-type constant struct {
-	bounds
-	count uint64
+// Share is every n-th arrival of s, beginning with the i-th; i counts from 0.
+// The n shares together are s.
+func Share(s Schedule, i, n int) Schedule { return &share{s, i, n} }
+
+type share struct {
+	Schedule
+	i, n int
 }
 
-func (c *constant) Arrivals() Arrivals { return &constantWalk{constant: c} }
+func (s *share) Rate() float64      { return s.Schedule.Rate() / float64(s.n) }
+func (s *share) Arrivals() Arrivals { return &shareWalk{s.Schedule.Arrivals(), s.i, s.n} }
 
-type constantWalk struct {
-	*constant
-	k uint64
+type shareWalk struct {
+	all     Arrivals
+	skip, n int
 }
 
-func (c *constantWalk) Next() (time.Duration, bool) {
-	// Each offset is computed from k, not added up, so that rounding cannot drift.
-	at := time.Duration(math.MaxInt64)
-	if s := float64(c.k) / c.rate; s < math.MaxInt64/1e9 {
-		at = time.Duration(s * 1e9)
+func (w *shareWalk) Next() (time.Duration, bool) {
+	for range w.skip {
+		if _, ok := w.all.Next(); !ok {
+			return 0, false
+		}
 	}
-	if at >= c.length || c.count > 0 && c.k >= c.count {
-		return 0, false
-	}
-	c.k++
-	return at, true
+	w.skip = w.n - 1
+	return w.all.Next()
 }

@@ -27,8 +27,9 @@ func protocol(format string, args ...any) error {
 // Response parses one HTTP/1.1 answer after the other from the bytes of a
 // connection. The zero value is ready to use.
 type Response struct {
-	Status    int  // of the final answer, once its head is in
-	KeepAlive bool // whether the connection may carry another request
+	Status    int   // of the final answer, once its head is in
+	KeepAlive bool  // whether the connection may carry another request
+	Memo      *Memo // if not nil, spares the parsing of heads that repeat
 
 	state   state
 	noBody  bool  // the request was HEAD
@@ -54,7 +55,38 @@ const (
 // Reset readies r for the next answer on the same connection. Head says that
 // the request was a HEAD, whose answer has no body whatever its headers say.
 func (r *Response) Reset(head bool) {
-	*r = Response{noBody: head, line: r.line[:0]}
+	*r = Response{noBody: head, line: r.line[:0], Memo: r.Memo}
+}
+
+// Memo remembers the last head that was parsed and what it meant. Servers give
+// the same head again and again until the second of its Date turns, so many
+// connections may share one Memo; it is not safe for concurrent use.
+type Memo struct {
+	head    []byte // with its empty line
+	noBody  bool
+	meaning Response
+}
+
+// mostRemembered bounds a Memo: comparing with longer heads gains nothing.
+const mostRemembered = 2 << 10
+
+// recall finishes the head at the begin of b if it is the remembered one, and
+// says how long it is; else 0.
+func (r *Response) recall(b []byte) int {
+	m := r.Memo
+	if m == nil || len(m.head) == 0 || m.noBody != r.noBody || !bytes.HasPrefix(b, m.head) {
+		return 0
+	}
+	r.Status, r.KeepAlive, r.state, r.left = m.meaning.Status, m.meaning.KeepAlive, m.meaning.state, m.meaning.left
+	return len(m.head)
+}
+
+// remember keeps a head that arrived in one piece.
+func (r *Response) remember(head []byte) {
+	if m := r.Memo; m != nil && r.interim == 0 && len(head) <= mostRemembered {
+		m.head, m.noBody = append(m.head[:0], head...), r.noBody
+		m.meaning = Response{Status: r.Status, KeepAlive: r.KeepAlive, state: r.state, left: r.left}
+	}
 }
 
 // Feed takes bytes that arrived. It consumes what belongs to the current answer
@@ -69,6 +101,24 @@ func (r *Response) Feed(b []byte, body *[]byte) (n int, done bool, err error) {
 		}
 	}
 	return n, r.state == finished, nil
+}
+
+// Left is how many bytes of the body are still to come, where its length is
+// known; else 0.
+func (r *Response) Left() int64 {
+	if r.state == inBody {
+		return r.left
+	}
+	return 0
+}
+
+// Skip tells r that n bytes of the body, at most Left, have arrived and were
+// thrown away unseen. It reports whether the answer is whole.
+func (r *Response) Skip(n int64) (done bool) {
+	if r.left -= n; r.left == 0 {
+		r.state = finished
+	}
+	return r.left == 0
 }
 
 // EOF tells r that the server closed the connection. It returns nil when that
@@ -94,11 +144,23 @@ func (r *Response) Begun() bool { return r.state != inHead || len(r.line) > 0 ||
 func (r *Response) step(b []byte, body *[]byte) (int, error) {
 	switch r.state {
 	case inHead:
+		fresh := len(r.line) == 0 && r.interim == 0
+		if fresh {
+			if n := r.recall(b); n > 0 {
+				return n, nil
+			}
+		}
 		head, n, err := r.until(b, "\r\n\r\n", MaxHead, "head")
 		if head == nil || err != nil {
 			return n, err
 		}
-		return n, r.parseHead(head)
+		if err := r.parseHead(head); err != nil {
+			return n, err
+		}
+		if fresh && n == len(head)+4 {
+			r.remember(b[:n])
+		}
+		return n, nil
 	case inBody, inChunk:
 		n := int(min(r.left, int64(len(b))))
 		keep(body, b[:n])

@@ -19,11 +19,14 @@ import (
 //go:embed fields.txt
 var fields string
 
-// named are the structs of a Document, those without other structs in them first.
-var named = []struct {
+// form is a struct of a document and the name that its schema gives it.
+type form struct {
 	name string
 	of   reflect.Type
-}{
+}
+
+// forms are the structs of a Document, those without other structs in them first.
+var forms = []form{
 	{"objective", reflect.TypeFor[showdown.Objective]()},
 	{"timing", reflect.TypeFor[showdown.Timing]()},
 	{"cpu_plan", reflect.TypeFor[showdown.CPUPlan]()},
@@ -60,28 +63,33 @@ var named = []struct {
 
 // Schema gives the JSON Schema (draft 2020-12) of a [Document], as indented JSON.
 func Schema() ([]byte, error) {
-	words := descriptions()
-	known := map[reflect.Type]*jsonschema.Schema{
+	return schemaOf("Showdown results", SchemaID, forms, fields, map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[time.Time]():           {Type: "string", Format: "date-time"},
 		reflect.TypeFor[showdown.Phase]():      oneOf(showdown.Scout, showdown.Block),
 		reflect.TypeFor[showdown.Status]():     oneOf(showdown.Running, showdown.Over),
 		reflect.TypeFor[showdown.WindowKind](): oneOf(showdown.Warmup, showdown.Probe, showdown.AtCapacity, showdown.AtCommon),
 		reflect.TypeFor[rank.Verdict]():        oneOf(rank.Faster, rank.NotSeparated),
-	}
+	})
+}
+
+// schemaOf describes the last of the forms, which is the document, by those
+// before it, the types that are known already and the words for the fields.
+func schemaOf(title, id string, forms []form, fields string, known map[reflect.Type]*jsonschema.Schema) ([]byte, error) {
+	words := descriptions(fields)
 	defs := map[string]*jsonschema.Schema{}
 	var root *jsonschema.Schema
-	for _, n := range named {
-		s, err := jsonschema.ForType(n.of, &jsonschema.ForOptions{TypeSchemas: known})
+	for _, f := range forms {
+		s, err := jsonschema.ForType(f.of, &jsonschema.ForOptions{TypeSchemas: known})
 		if err != nil {
-			return nil, fmt.Errorf("describe %s: %w", n.name, err)
+			return nil, fmt.Errorf("describe %s: %w", f.name, err)
 		}
-		describe(s, n.name, words)
-		known[n.of] = &jsonschema.Schema{Ref: "#/$defs/" + n.name}
-		defs[n.name], root = s, s
+		describe(s, f.name, words)
+		known[f.of] = &jsonschema.Schema{Ref: "#/$defs/" + f.name}
+		defs[f.name], root = s, s
 	}
-	delete(defs, "document")
-	root.Schema, root.Title, root.Defs = "https://json-schema.org/draft/2020-12/schema", "Showdown results", defs
-	root.Properties["schema"].Const = new(any(SchemaID))
+	delete(defs, forms[len(forms)-1].name)
+	root.Schema, root.Title, root.Defs = "https://json-schema.org/draft/2020-12/schema", title, defs
+	root.Properties["schema"].Const = new(any(id))
 	return indented(root)
 }
 
@@ -97,8 +105,8 @@ func describe(s *jsonschema.Schema, name string, words map[string]string) {
 	}
 }
 
-// descriptions reads fields.txt.
-func descriptions() map[string]string {
+// descriptions reads a text such as fields.txt.
+func descriptions(fields string) map[string]string {
 	words := map[string]string{}
 	for line := range strings.Lines(fields) {
 		if name, text, ok := strings.Cut(strings.TrimSpace(line), " "); ok && name != "#" {

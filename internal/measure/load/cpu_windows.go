@@ -6,9 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// New makes an engine for the target.
-func New(target Target) (Engine, error) { return NewGoroutines(target), nil }
-
+// processCPU is the CPU time of this process so far.
 func processCPU() time.Duration {
 	var created, exited, kernel, user windows.Filetime
 	if windows.GetProcessTimes(windows.CurrentProcess(), &created, &exited, &kernel, &user) != nil {
