@@ -13,7 +13,7 @@ const (
 	gatherShare   = 4
 	gatherMost    = 500 * time.Microsecond
 	probeEvery    = 16   // one turn in so many does what the others do not
-	tolerated     = 0.97 // of the throughput without gathering
+	tolerated     = 0.95 // of the throughput without gathering
 )
 
 // gathering decides turn by turn whether answers gather.
@@ -52,5 +52,5 @@ type average struct {
 
 func (a *average) add(x float64) {
 	a.n++
-	a.mean += (x - a.mean) / float64(min(a.n, 8))
+	a.mean += (x - a.mean) / float64(min(a.n, 16))
 }

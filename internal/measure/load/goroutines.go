@@ -4,356 +4,420 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
+	"slices"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
-	"github.com/backend-showdown/showdown/internal/measure/pace"
-	"github.com/backend-showdown/showdown/internal/measure/wire"
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
-// goroutines is the portable engine: one goroutine and one net.Conn for each
-// connection. Each worker takes the next arrival and sleeps until it is due, so
-// that an arrival waits only when all workers are busy.
+// goroutines is the portable engine: a net.Conn and a goroutine that reads for
+// each connection. A request is sent by whoever first has an arrival and a free
+// connection for it: the dispatcher when an arrival falls due, a reader when an
+// answer came while arrivals wait.
+//
+// Note: one goroutine per connection that sleeps, sends and reads was tried; an
+// arrival then also waits for that goroutine to be scheduled.
 type goroutines struct {
-	target  Target
-	workers []*worker
-	opened  atomic.Int64
+	target Target
+	ctx    context.Context // ends with the engine
+	stop   context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows, the links' bookkeeping and the shift
+	changed *sync.Cond // a connection was opened, or could not be
+	links   []*link
+	free    fifo
+	opening int
+	opened  int
+	refusal error  // why the last connection could not be opened
+	shift   *shift // nil between windows
 }
 
-// worker is one connection and the request that it carries.
-type worker struct {
-	conn     net.Conn // nil while closed
-	answer   wire.Response
-	request  []byte
-	body     []byte
-	buffer   []byte
-	received int
-	due      time.Duration // of the request under way
-	busy     bool
+// NewGoroutines makes the portable engine, which speaks every [Protocol], with
+// and without TLS.
+//
+// A closed loop has one request at a time on each of Target.Open connections,
+// with HTTP/2, too. In an open loop HTTP/2 spreads arrivals over the open
+// connections in turn, as many streams on each as the server allows; another
+// connection, up to Target.Max, is opened when all are full.
+func NewGoroutines(target Target) Engine {
+	if target.TLS != nil {
+		target.TLS = target.TLS.Clone()
+		target.TLS.NextProtos = []string{"http/1.1"}
+		if target.Protocol == HTTP2 {
+			target.TLS.NextProtos = []string{"h2"}
+		}
+		if host, _, err := net.SplitHostPort(target.Address); err == nil && target.TLS.ServerName == "" {
+			target.TLS.ServerName = host
+		}
+	}
+	g := &goroutines{target: target}
+	g.ctx, g.stop = context.WithCancel(context.Background())
+	g.changed = sync.NewCond(&g.mu)
+	return g
 }
-
-// NewGoroutines makes the portable engine, which also speaks TLS.
-func NewGoroutines(target Target) Engine { return &goroutines{target: target} }
 
 func (g *goroutines) Name() string { return "goroutines" }
 
+// Close takes leave of the server and waits for all goroutines.
 func (g *goroutines) Close() {
-	for _, w := range g.workers {
-		w.close()
-	}
+	g.stop()
+	g.hangUp()
+	g.tasks.Wait()
 }
 
-func (w *worker) close() {
-	if w.conn != nil {
-		_ = w.conn.Close()
-		w.conn = nil
+// hangUp closes all connections as their protocol wants it, between windows.
+func (g *goroutines) hangUp() {
+	g.mu.Lock()
+	links := slices.Clone(g.links)
+	g.mu.Unlock()
+	var leaving sync.WaitGroup
+	for _, l := range links {
+		leaving.Go(func() {
+			_ = l.conn.SetDeadline(time.Now().Add(min(g.target.Timeout, leave)))
+			l.talk.farewell()
+			_ = l.conn.Close()
+			l.lose(nil)
+		})
 	}
+	leaving.Wait()
 }
 
-// shift is one window under way. Its mutex guards the schedule, the recorder,
-// the traffic and the workers' due times.
-type shift struct {
-	*goroutines
-	mu       sync.Mutex
-	window   Window
-	arrivals pace.Arrivals
-	rec      *recorder
-	start    time.Time
-	k        uint64
-	next     time.Duration // the next arrival, not yet taken
-	more     bool
-	inFlight int
-}
+// leave is how long a closing handshake may take.
+const leave = time.Second
 
 func (g *goroutines) Run(ctx context.Context, w Window, t Traffic) (*Result, error) {
-	clients := g.target.Max
-	if w.Schedule == nil {
-		clients = g.target.Open
+	if g.target.Protocol == Events && !w.Listen {
+		return nil, showdown.Usage("server-sent events are only listened to", "play a window of requests over server-sent events")
 	}
-	for len(g.workers) < clients {
-		g.workers = append(g.workers, &worker{buffer: make([]byte, 16<<10)})
+	if w.Listen {
+		g.hangUp() // each connection begins with its own request
+	} else if err := g.connect(ctx); err != nil {
+		return nil, err
 	}
-	if err := g.dial(ctx, g.workers[0]); err != nil {
-		return nil, showdown.Errorf(showdown.Environment, "is the server running, and is this its address?", "connect to %s: %w", g.target.Address, err)
-	}
-
-	s := &shift{goroutines: g, window: w, rec: newRecorder(&w, t, g.Name()), start: time.Now()}
-	if w.Schedule != nil {
-		s.arrivals = w.Schedule.Arrivals()
-	}
-	cpu := processCPU()
-	s.advance()
-	sending, stop := context.WithCancelCause(ctx)
-	var working, watching sync.WaitGroup
-	for _, client := range g.workers[:clients] {
-		working.Go(func() { s.work(sending, client) })
-	}
-	watching.Go(func() { s.watch(sending, stop, cpu) })
-	working.Wait()
-	stop(errOver)
-	watching.Wait()
-
-	s.stopSending()
-	s.rec.Elapsed = time.Since(s.start)
-	s.rec.CPU, s.rec.Connections = processCPU()-cpu, int(g.opened.Load())
-	s.rec.check()
-	switch cause := context.Cause(sending); {
-	case errors.Is(cause, errPiledUp):
-		s.rec.Aborted = true
-	case !errors.Is(cause, errOver):
-		return &s.rec.Result, cause
-	}
-	return &s.rec.Result, nil
+	s := newShift(g, &w, t)
+	return &s.rec.Result, s.run(ctx)
 }
 
-var (
-	errOver    = errors.New("the window is over")
-	errPiledUp = errors.New("answers piled up")
-)
-
-// advance moves to the next arrival; the caller holds the mutex or is alone.
-func (s *shift) advance() {
-	if s.arrivals != nil {
-		s.next, s.more = s.arrivals.Next()
-	} else {
-		s.next = time.Since(s.start)
-		s.more = (s.window.Count == 0 || s.k < s.window.Count) && (s.window.Length == 0 || s.next < s.window.Length)
+// connect opens what is missing of the first connections. It fails when not a
+// single one can be had.
+func (g *goroutines) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.target.Timeout, errPatience)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.changed.Broadcast()
+	})()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.refusal = nil; ctx.Err() == nil; g.changed.Wait() {
+		for g.refusal == nil && g.roomFor(g.target.Open) {
+			g.open(&link{})
+		}
+		if g.opening == 0 {
+			break
+		}
 	}
-	if s.more {
-		s.rec.due()
+	switch {
+	case ctx.Err() != nil && context.Cause(ctx) != errPatience:
+		return ctx.Err()
+	case len(g.links) > 0:
+		return nil
+	case g.refusal == nil:
+		g.refusal = context.DeadlineExceeded
 	}
+	return g.unreachable()
 }
 
-// stopSending ends the schedule now, as the event loop does.
-func (s *shift) stopSending() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Since(s.start)
-	for s.more && s.next <= now && s.window.Schedule != nil {
-		s.rec.fail(showdown.FailUnsent, errors.New("no connection became free in time"))
-		s.advance()
-	}
-	if s.more {
-		s.rec.Due--
-		s.more = false
-	}
+var errPatience = errors.New("the timeout is over")
+
+// roomFor says whether another connection may be opened.
+func (g *goroutines) roomFor(most int) bool {
+	return g.opening < mostDialling && len(g.links)+g.opening < most
 }
 
-// errand is one request to be made.
-type errand struct {
+// mostDialling connections are opened at once, so that no server's backlog overflows.
+const mostDialling = 256
+
+func (g *goroutines) unreachable() error {
+	return showdown.Errorf(showdown.Environment, "is the server running, and is this its address?", "connect to %s: %w", g.target.Address, g.refusal)
+}
+
+// open begins a connection; the caller holds the mutex.
+func (g *goroutines) open(l *link) {
+	l.engine = g
+	g.opening++
+	g.tasks.Go(func() {
+		if err := l.connect(g.ctx); g.admit(l, err) {
+			l.lose(l.talk.listen())
+		}
+	})
+}
+
+// admit takes a new connection into service; it reports whether there is one.
+func (g *goroutines) admit(l *link, err error) bool {
+	g.mu.Lock()
+	g.opening--
+	g.changed.Broadcast()
+	if err == nil {
+		err = g.ctx.Err() // the engine was closed meanwhile
+	}
+	s := g.shift
+	if err != nil {
+		g.refusal = err
+		if l.raw != nil {
+			_ = l.raw.Close()
+		}
+		if s != nil {
+			s.refused(l, err)
+		}
+		g.mu.Unlock()
+		return false
+	}
+	g.opened++
+	l.index, g.links = len(g.links), append(g.links, l)
+	var x *exchange
+	if s != nil {
+		x = s.serve(l)
+	}
+	g.mu.Unlock()
+	if x != nil {
+		s.ask(l, x)
+	}
+	return true
+}
+
+// drop closes a connection and fails the requests that it carried; the caller
+// holds the mutex. A connection that ends while idle costs no request.
+func (g *goroutines) drop(l *link, err error) {
+	if l.lost {
+		return
+	}
+	l.lost = true
+	_ = l.raw.Close()
+	last := len(g.links) - 1
+	g.links[l.index] = g.links[last]
+	g.links[l.index].index = l.index
+	g.links[last] = nil
+	g.links = g.links[:last]
+	s := g.shift
+	if s == nil {
+		return
+	}
+	if err == nil {
+		err = errHungUp
+	}
+	for _, x := range l.asked {
+		s.fail(x, err)
+	}
+	l.asked = nil
+	s.dropped(l, err)
+}
+
+var errHungUp = errors.New("the server closed the connection")
+
+// link is one connection. But for what the engine's mutex guards, it belongs to
+// the goroutine that reads it.
+type link struct {
+	engine *goroutines
+	raw    net.Conn // below TLS
+	conn   net.Conn
+	talk   dialogue
+
+	// Guarded by the engine's mutex.
+	index  int
+	limit  int           // the most requests at once that the server takes
+	asked  []*exchange   // under way
+	spare  []*exchange   // to be used again
+	since  time.Duration // when it last became free for a request
+	queued bool
+	next   *link // in the queue
+	lost   bool
+
+	listener listener
+}
+
+// dialogue is a protocol as it is spoken over one connection.
+type dialogue interface {
+	// greet shakes hands on the new connection, before anything else.
+	greet() error
+	// send writes x's request. Goroutines may call it at the same time.
+	send(x *exchange) error
+	// listen reads until the connection ends, and says why it did.
+	listen() error
+	// farewell ends the connection properly; no request is under way.
+	farewell()
+}
+
+// multiplexed is a dialogue with several requests at once. Where a dialogue is
+// not, a request that takes too long takes its connection with it.
+type multiplexed interface {
+	// cancel tells the server that x's answer is not wanted any more.
+	cancel(x *exchange)
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	moment
 	k       uint64
 	want    int
 	sampled bool
-	due     time.Duration
-	taken   time.Duration // when the worker was free for it
+	free    time.Duration // when its connection was free for it
+	request []byte
+	body    []byte
+
+	// Guarded by the engine's mutex.
+	index   int  // in its link's list
+	asked   bool // its sending has begun
+	written bool // its sending has ended, so that it can be used again
+	over    bool // it has failed; what still comes of it does not matter
 }
 
-func (s *shift) work(sending context.Context, w *worker) {
-	for {
-		e, ok := s.take(w)
-		if !ok {
-			return
-		}
-		if !sleepUntil(sending, s.start.Add(e.due)) {
-			s.giveBack(w)
-			return
-		}
-		s.run(sending, w, e)
-		if sending.Err() != nil {
-			return
-		}
-	}
-}
-
-// take gives w the next arrival and its request.
-func (s *shift) take(w *worker) (e errand, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.more {
-		return e, false
-	}
-	if s.window.Schedule == nil {
-		s.next = time.Since(s.start)
-	}
-	e.k, e.due, e.taken = s.k, s.next, time.Since(s.start)
-	s.k++
-	w.request, e.want = s.rec.traffic.Append(w.request[:0], e.k)
-	e.sampled = s.rec.sampled(e.k)
-	w.due, w.busy = e.due, true
-	s.inFlight++
-	s.advance()
-	return e, true
-}
-
-// giveBack undoes take for an arrival that had not fallen due when the window ended.
-func (s *shift) giveBack(w *worker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w.busy = false
-	s.inFlight--
-	s.rec.Due--
-}
-
-// run makes one request and records what came of it.
-func (s *shift) run(ctx context.Context, w *worker, e errand) {
-	m := moment{due: e.due}
-	reused := w.conn != nil
-	connecting, err := s.attempt(ctx, w, e, &m)
-	if err != nil && reused && failureOf(err, connecting) == showdown.FailReset && !w.answer.Begun() && isSafe(w.request) {
-		// The server may have closed the idle connection at any time; unlike the
-		// event loop, a worker learns of it only now (RFC 9112 §9.3.1).
-		w.close()
-		connecting, err = s.attempt(ctx, w, e, &m)
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w.busy = false
-	s.inFlight--
-	if m.sent > 0 {
-		s.rec.sent(max(m.due, e.taken), m.sent)
-		s.rec.Bytes += uint64(w.received)
-	}
+func (l *link) connect(ctx context.Context) error {
+	target := &l.engine.target
+	ctx, cancel := context.WithTimeout(ctx, target.Timeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", target.Address)
 	if err != nil {
-		w.close()
-		s.rec.fail(failureOf(err, connecting), err)
-		return
-	}
-	s.rec.answered(e.k, m, w.answer.Status, e.want, e.sampled, w.body)
-	if !w.answer.KeepAlive {
-		w.close()
-	}
-}
-
-// attempt sends the request on w's connection, opening it if need be.
-func (s *shift) attempt(ctx context.Context, w *worker, e errand, m *moment) (connecting bool, err error) {
-	if err := s.dial(ctx, w); err != nil {
-		return true, err
-	}
-	m.sent = time.Since(s.start)
-	err = w.exchange(e.sampled, s.target.Timeout)
-	m.done = time.Since(s.start)
-	return false, err
-}
-
-func isSafe(request []byte) bool {
-	return isHead(request) || len(request) > 4 && string(request[:4]) == "GET "
-}
-
-func (g *goroutines) dial(ctx context.Context, w *worker) error {
-	if w.conn != nil {
-		return nil
-	}
-	dialer := &net.Dialer{Timeout: g.target.Timeout}
-	var err error
-	if g.target.TLS != nil {
-		w.conn, err = (&tls.Dialer{NetDialer: dialer, Config: g.target.TLS}).DialContext(ctx, "tcp", g.target.Address)
-	} else {
-		w.conn, err = dialer.DialContext(ctx, "tcp", g.target.Address)
-	}
-	if err != nil {
-		w.conn = nil // a typed nil inside the interface would not be nil
 		return err
 	}
-	g.opened.Add(1)
-	return nil
-}
-
-// exchange sends the request and reads the whole answer.
-func (w *worker) exchange(sampled bool, timeout time.Duration) error {
-	w.received = 0
-	_ = w.conn.SetDeadline(time.Now().Add(timeout))
-	if _, err := w.conn.Write(w.request); err != nil {
-		return err
+	l.raw = conn
+	if target.ReadRate > 0 {
+		l.raw = slowly(conn, float64(target.ReadRate))
 	}
-	w.answer.Reset(isHead(w.request))
-	w.body = w.body[:0]
-	var body *[]byte
-	if sampled {
-		body = &w.body
-	}
-	for {
-		n, err := w.conn.Read(w.buffer)
-		w.received += n
-		used, done, parseErr := w.answer.Feed(w.buffer[:n], body)
-		switch {
-		case parseErr != nil:
-			return parseErr
-		case done && used < n:
-			return &wire.ProtocolError{What: "bytes beyond the answer"}
-		case done:
-			return nil
-		case errors.Is(err, io.EOF):
-			if !w.answer.Begun() {
-				return syscall.ECONNRESET // it said nothing: the connection broke, the protocol did not
-			}
-			return w.answer.EOF()
-		case err != nil:
+	l.conn = l.raw
+	if target.TLS != nil {
+		secure := tls.Client(l.raw, target.TLS)
+		l.conn = secure
+		if err := secure.HandshakeContext(ctx); err != nil {
 			return err
 		}
 	}
+	l.limit = 1
+	switch target.Protocol {
+	case HTTP2:
+		l.talk = newHTTP2(l)
+	case WebSocket:
+		l.talk = newWebSocket(l)
+	case Events:
+		l.talk = newEventStream(l)
+	default:
+		l.talk = newHTTP1(l)
+	}
+	interrupt := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	err = l.talk.greet()
+	if !interrupt() && err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
-// watch looks for a server past its capacity, for arrivals that found no
-// connection long after the schedule's end, and reports progress.
-func (s *shift) watch(sending context.Context, stop context.CancelCauseFunc, cpu time.Duration) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	var reported time.Duration
-	for {
-		select {
-		case <-sending.Done():
-			return
-		case <-tick.C:
-		}
-		now := time.Since(s.start)
-		s.mu.Lock()
-		oldest := s.oldest(now)
-		snapshot := Snapshot{Elapsed: now, Due: s.rec.Due, OK: s.rec.OK, InFlight: s.inFlight, CPU: processCPU() - cpu}
-		s.mu.Unlock()
-		if p := s.window.Progress; p != nil && now-reported >= 200*time.Millisecond {
-			reported = now
-			p(snapshot)
-		}
-		if s.window.GiveUp > 0 && now-oldest > s.window.GiveUp {
-			stop(errPiledUp) // what is in flight ends with its timeout
-		}
-		if schedule := s.window.Schedule; schedule != nil && now > schedule.Length()+s.target.Timeout {
-			stop(errOver)
-		}
+// lose closes the connection, as [goroutines.drop] does.
+func (l *link) lose(err error) {
+	l.engine.mu.Lock()
+	defer l.engine.mu.Unlock()
+	l.engine.drop(l, err)
+}
+
+// allow changes how many requests at once the server takes; 0 is no more at all.
+func (l *link) allow(limit int) {
+	g := l.engine
+	g.mu.Lock()
+	var x *exchange
+	s := g.shift
+	if full := len(l.asked) >= l.limit; s != nil && !l.lost && full && len(l.asked) < limit {
+		l.limit = limit
+		x = s.serve(l)
+	}
+	l.limit = limit
+	g.mu.Unlock()
+	if x != nil {
+		s.ask(l, x)
 	}
 }
 
-// oldest is when the oldest unanswered request fell due.
-func (s *shift) oldest(now time.Duration) time.Duration {
-	oldest := now
-	if s.more {
-		oldest = min(oldest, s.next)
+// arrived notes n bytes and gives the request that they answer; nil if none was made.
+func (l *link) arrived(n int) *exchange {
+	g := l.engine
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shift != nil {
+		g.shift.rec.received(n)
 	}
-	for _, w := range s.workers {
-		if w.busy {
-			oldest = min(oldest, w.due)
-		}
+	if len(l.asked) == 0 || !l.asked[0].asked {
+		return nil
 	}
-	return oldest
+	return l.asked[0]
 }
 
-func sleepUntil(ctx context.Context, at time.Time) bool {
-	patience := time.Until(at)
-	if patience <= 0 {
-		return ctx.Err() == nil
+// finish takes x's whole answer or, if err is not nil, what came instead, on a
+// link that goes on.
+func (l *link) finish(x *exchange, status int, body []byte, err error) {
+	g := l.engine
+	g.mu.Lock()
+	if x.over {
+		g.mu.Unlock()
+		return
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+	s := g.shift
+	if err != nil {
+		s.fail(x, err)
+	} else {
+		x.done = s.now()
+		s.rec.answered(x.k, x.moment, status, x.want, x.sampled, body)
+		s.inFlight--
 	}
+	l.forget(x)
+	if x.written && err == nil {
+		l.spare = append(l.spare, x)
+	}
+	next := s.serve(l)
+	g.mu.Unlock()
+	if next != nil {
+		s.ask(l, next)
+	}
+}
+
+// take gives an exchange to be used; the caller holds the mutex.
+func (l *link) take() *exchange {
+	x := &exchange{}
+	if n := len(l.spare); n > 0 {
+		x, l.spare = l.spare[n-1], l.spare[:n-1]
+		*x = exchange{request: x.request[:0], body: x.body[:0]}
+	}
+	x.index, l.asked = len(l.asked), append(l.asked, x)
+	return x
+}
+
+// forget removes x from what is under way; the caller holds the mutex.
+func (l *link) forget(x *exchange) {
+	last := len(l.asked) - 1
+	l.asked[x.index] = l.asked[last]
+	l.asked[x.index].index = x.index
+	l.asked[last] = nil
+	l.asked = l.asked[:last]
+}
+
+// fifo holds links with room for a request, so that all get their share.
+type fifo struct{ first, last *link }
+
+func (q *fifo) push(l *link) {
+	l.queued, l.next = true, nil
+	if q.first == nil {
+		q.first = l
+	} else {
+		q.last.next = l
+	}
+	q.last = l
+}
+
+func (q *fifo) pop() *link {
+	l := q.first
+	if l != nil {
+		q.first, l.queued, l.next = l.next, false, nil
+	}
+	return l
 }

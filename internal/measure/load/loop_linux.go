@@ -42,7 +42,7 @@ func newLoops(target Target, newDriver func(*loop) (driver, error)) (Engine, err
 	}
 	e := &loops{}
 	for i := range n {
-		l := &loop{target: target, address: address, index: i, of: n, work: make(chan func())}
+		l := &loop{target: target, address: address, index: i, of: n, work: make(chan func()), done: make(chan struct{})}
 		l.target.Open, l.target.Max = share(target.Open, i, n), share(target.Max, i, n)
 		ready := make(chan error)
 		go l.serve(newDriver, ready)
@@ -79,7 +79,9 @@ func (e *loops) Name() string { return e.name }
 func (e *loops) Close() {
 	for _, l := range e.loops {
 		close(l.work)
+		<-l.done
 	}
+	e.loops = nil
 }
 
 // Run opens the connections, and when all loops are ready, starts them together.
@@ -184,6 +186,8 @@ type conn struct {
 	fd       int32 // -1 while closed
 	state    connState
 	sampled  bool
+	served   bool  // it has brought an answer
+	again    bool  // it is opened for a request that an earlier connection lost
 	ops      uint8 // operations that the kernel holds memory for (io_uring)
 	flags    uint8 // the driver's
 	epoch    uint16
@@ -209,6 +213,7 @@ type loop struct {
 	index   int
 	of      int // loops in the engine
 	work    chan func()
+	done    chan struct{}
 	driver  driver
 	conns   []*conn
 	free    []*conn // closed ones, to be opened again
@@ -246,6 +251,7 @@ type loop struct {
 // its priority and timer slack must not stick to other goroutines.
 func (l *loop) serve(newDriver func(*loop) (driver, error), ready chan<- error) {
 	runtime.LockOSThread()
+	defer close(l.done)
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -10) // where allowed: METHOD.md, lag under competition
 	var err error
@@ -454,12 +460,20 @@ func (l *loop) unsent() int {
 }
 
 func (l *loop) send(c *conn) {
-	c.state, c.k, c.due, c.written = busy, l.k, l.next, 0
+	c.k, c.due = l.k, l.next
 	if l.arrivals == nil {
 		c.due = c.free
 	} else {
 		l.now = time.Since(l.start)
 	}
+	l.inFlight++
+	l.ask(c)
+	l.rec.sent(max(c.due, c.free), c.asked)
+}
+
+// ask sends the request that c carries.
+func (l *loop) ask(c *conn) {
+	c.state, c.written = busy, 0
 	c.sampled = l.rec.sampled(c.k)
 	c.body = c.body[:0]
 	if c.stream == nil {
@@ -469,9 +483,7 @@ func (l *loop) send(c *conn) {
 		l.scratch, c.want = l.rec.traffic.Append(l.scratch[:0], c.k)
 		c.out = wire.AppendFrame(c.out[:0], wire.Text, l.scratch, rand.Uint32())
 	}
-	l.inFlight++
 	l.wait(c)
-	l.rec.sent(max(c.due, c.free), c.asked)
 	l.driver.send(c)
 }
 
@@ -522,6 +534,11 @@ func (l *loop) connected(c *conn) {
 	}
 	l.waiting.remove(c)
 	l.opening--
+	if c.again {
+		c.again = false
+		l.ask(c)
+		return
+	}
 	l.ready(c, l.now)
 }
 
@@ -588,6 +605,7 @@ func (l *loop) finish(c *conn, at time.Duration) {
 
 // conclude records the answer to c's request.
 func (l *loop) conclude(c *conn, status int, body []byte, at time.Duration) {
+	c.served = true
 	l.inFlight--
 	l.waiting.remove(c)
 	at = max(at, c.asked)
@@ -620,11 +638,17 @@ func (l *loop) ended(c *conn) {
 func (l *loop) broke(c *conn, err error) {
 	switch c.state {
 	case busy:
+		if l.lostIdle(c, err) && l.askAgain(c) {
+			break
+		}
 		l.inFlight--
 		l.rec.fail(failureOf(err, false), err)
 	case connecting, opening:
 		l.refusal = err
-		if l.window.Listen {
+		if c.again {
+			l.inFlight--
+			l.rec.fail(failureOf(err, true), err)
+		} else if l.window.Listen {
 			l.rec.fail(failureOf(err, true), err)
 		} else if l.more && l.next <= l.now {
 			l.rec.fail(failureOf(err, true), err)
@@ -637,6 +661,20 @@ func (l *loop) broke(c *conn, err error) {
 		l.reopen = l.now + reopenAfter
 	}
 	l.close(c)
+}
+
+// lostIdle reports whether c's request may have met a server that was just about
+// to close an idle connection, which any client has to expect (RFC 9112 §9.3.1).
+func (l *loop) lostIdle(c *conn, err error) bool {
+	return c.served && c.stream == nil && l.stop == nil && !c.answer.Begun() && isSafe(c.out) && failureOf(err, false) == showdown.FailReset
+}
+
+// askAgain opens a connection for c's request. It happens once: the new
+// connection has never been idle.
+func (l *loop) askAgain(c *conn) bool {
+	other := l.take()
+	other.k, other.due, other.again = c.k, c.due, true
+	return l.begin(other) == nil
 }
 
 // cleanUp looks after deadlines, cancellation and progress.
@@ -671,7 +709,7 @@ func (l *loop) oldest() time.Duration {
 		oldest = min(oldest, l.next)
 	}
 	for c := l.waiting.first; c != nil; c = c.next {
-		if c.state == busy {
+		if c.state == busy || c.again {
 			return min(oldest, c.due) // the list is in the order of sending, which is the order of falling due
 		}
 	}
@@ -713,15 +751,22 @@ var errUnsent = errors.New("no connection became free in time")
 // open begins a connection; it reports whether one is under way.
 func (l *loop) open() bool {
 	c := l.take()
+	return l.begin(c) == nil && c.state != closed
+}
+
+// begin begins to connect c. It fails when there is no socket to be had; arrivals
+// then wait for the connections there are.
+func (l *loop) begin(c *conn) error {
 	c.state = connecting
 	l.opened++
 	l.opening++
 	l.wait(c)
-	if err := l.driver.open(c); err != nil {
+	err := l.driver.open(c)
+	if err != nil {
 		l.refusal = err
-		l.close(c) // out of descriptors: arrivals wait for the connections there are
+		l.close(c)
 	}
-	return c.state != closed
+	return err
 }
 
 // take gives a closed connection to be opened.
@@ -744,7 +789,7 @@ func (l *loop) close(c *conn) {
 	if c.state == connecting || c.state == opening {
 		l.opening--
 	}
-	c.state, c.stream = closed, nil
+	c.state, c.stream, c.served, c.again = closed, nil, false, false
 	l.driver.close(c)
 }
 
