@@ -38,6 +38,8 @@ func newEpoll(l *loop) (driver, error) {
 	return e, nil
 }
 
+func (e *epoll) flush() {} // nothing is queued
+
 func (e *epoll) name() string { return "epoll" }
 
 func (e *epoll) release() { _ = unix.Close(e.fd) }
@@ -125,9 +127,9 @@ func (e *epoll) poll(patience time.Duration) (int, error) {
 		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), events, room, 0, 0, 0)
 	} else {
 		ts := unix.NsecToTimespec(int64(patience))
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), events, room, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(e.fd), events, room, uintptr(unsafe.Pointer(&ts)), 0, 0)
 		if errno == unix.ENOSYS {
-			n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), events, room, uintptr(patience/time.Millisecond), 0, 0)
+			n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.fd), events, room, uintptr(patience/time.Millisecond), 0, 0)
 		}
 	}
 	if errno == unix.EINTR {
@@ -142,7 +144,7 @@ func (e *epoll) poll(patience time.Duration) (int, error) {
 // nap sleeps without being woken by answers.
 func nap(d time.Duration) {
 	ts := unix.NsecToTimespec(int64(d))
-	_, _, _ = unix.Syscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 }
 
 func (e *epoll) writable(c *conn) {

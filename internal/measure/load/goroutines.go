@@ -211,7 +211,9 @@ func (g *goroutines) drop(l *link, err error) {
 		err = errHungUp
 	}
 	for _, x := range l.asked {
-		s.fail(x, err)
+		if !s.askAgain(l, x, err) {
+			s.fail(x, err)
+		}
 	}
 	l.asked = nil
 	s.dropped(l, err)
@@ -237,7 +239,17 @@ type link struct {
 	next   *link // in the queue
 	lost   bool
 
+	served bool // it has brought an answer
+
+	again    *again // what it was opened for
 	listener listener
+}
+
+// again is a request that is asked once more.
+type again struct {
+	shift *shift
+	k     uint64
+	due   time.Duration
 }
 
 // dialogue is a protocol as it is spoken over one connection.
@@ -272,6 +284,7 @@ type exchange struct {
 	// Guarded by the engine's mutex.
 	index   int  // in its link's list
 	asked   bool // its sending has begun
+	begun   bool // something came after that
 	written bool // its sending has ended, so that it can be used again
 	over    bool // it has failed; what still comes of it does not matter
 }
@@ -339,7 +352,8 @@ func (l *link) allow(limit int) {
 	}
 }
 
-// arrived notes n bytes and gives the request that they answer; nil if none was made.
+// arrived notes n bytes and gives the request that they answer, where there is
+// one at a time; nil if none was made.
 func (l *link) arrived(n int) *exchange {
 	g := l.engine
 	g.mu.Lock()
@@ -350,6 +364,7 @@ func (l *link) arrived(n int) *exchange {
 	if len(l.asked) == 0 || !l.asked[0].asked {
 		return nil
 	}
+	l.asked[0].begun = l.asked[0].begun || n > 0
 	return l.asked[0]
 }
 
@@ -371,6 +386,7 @@ func (l *link) finish(x *exchange, status int, body []byte, err error) {
 		s.inFlight--
 	}
 	l.forget(x)
+	l.served = true
 	if x.written && err == nil {
 		l.spare = append(l.spare, x)
 	}
@@ -420,4 +436,8 @@ func (q *fifo) pop() *link {
 		q.first, l.queued, l.next = l.next, false, nil
 	}
 	return l
+}
+
+func isSafe(request []byte) bool {
+	return isHead(request) || len(request) > 4 && string(request[:4]) == "GET "
 }

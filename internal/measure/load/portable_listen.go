@@ -49,7 +49,7 @@ func (l *link) subscribed(x *exchange) {
 	g := l.engine
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !x.over {
+	if !x.over && g.shift != nil {
 		x.over = true
 		l.forget(x)
 		g.shift.inFlight--

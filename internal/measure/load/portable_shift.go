@@ -188,6 +188,12 @@ func (s *shift) serve(l *link) *exchange {
 	if s.window.Listen {
 		return s.subscribe(l, now)
 	}
+	if a := l.again; a != nil && a.shift == s {
+		l.again = nil
+		x := l.take()
+		x.k, x.due, x.free, x.sampled = a.k, a.due, now, s.rec.sampled(a.k)
+		return x
+	}
 	x := s.claim(l, now)
 	s.offer(l)
 	s.settle()
@@ -231,6 +237,18 @@ func (s *shift) fail(x *exchange, err error) {
 	}
 }
 
+// askAgain opens a connection for a request that may have met a server which was
+// just about to close an idle connection: any client has to expect that (RFC 9112
+// §9.3.1). It happens once: the new connection has never been idle.
+func (s *shift) askAgain(l *link, x *exchange, err error) bool {
+	if _, ok := l.talk.(*http1); !ok || !l.served || x.begun || x.asked && !isSafe(x.request) || failureOf(err, false) != showdown.FailReset {
+		return false
+	}
+	x.over = true
+	s.open(&link{again: &again{s, x.k, x.due}})
+	return true
+}
+
 // refused takes note that a connection could not be opened. It fails the arrival
 // that it was opened for.
 func (s *shift) refused(l *link, err error) {
@@ -243,7 +261,10 @@ func (s *shift) refused(l *link, err error) {
 		}
 		return
 	}
-	if s.due(s.now()) {
+	if l.again != nil && l.again.shift == s {
+		s.inFlight--
+		s.rec.fail(failureOf(err, true), err)
+	} else if s.due(s.now()) {
 		s.arrive()
 		s.rec.fail(failureOf(err, true), err)
 	}
@@ -334,27 +355,30 @@ func (s *shift) watch(ctx context.Context) {
 		}
 		if now := s.now(); c != nil && now-reported >= beat {
 			reported = now
-			s.report(c, now)
+			s.report(c)
 		}
 	}
 	if c != nil {
-		s.report(c, s.rec.Elapsed)
-		c.end(s.rec.Elapsed)
+		c.end(s.report(c))
 	}
 }
 
-// report tells those who watch what happened since it was last called. The mutex
-// is not held.
-func (s *shift) report(c *chronicle, now time.Duration) {
+// report tells those who watch what happened since it was last called, and until
+// when. The mutex is not held.
+func (s *shift) report(c *chronicle) (until time.Duration) {
 	s.mu.Lock()
+	if until = s.now(); s.shift != s {
+		until = s.rec.Elapsed
+	}
 	i := s.rec.interval
 	s.rec.interval = s.spare
-	i.until, i.inFlight, i.connections = now, s.inFlight, len(s.links)
+	i.until, i.inFlight, i.connections = until, s.inFlight, len(s.links)
 	s.mu.Unlock()
 	c.add(i)
-	c.beat(now)
+	c.beat(until)
 	i.reset()
 	s.spare = i
+	return until
 }
 
 // tend looks after everything that no event tells. The mutex is not held.
@@ -411,7 +435,11 @@ func (s *shift) tend(cancelled error) {
 		for s.due(now) && s.roomFor(s.target.Open) {
 			s.open(&link{})
 		}
-		for l := s.free.pop(); l != nil; l = s.free.pop() {
+		for s.inFlight < s.target.Open && s.due(now) {
+			l := s.free.pop()
+			if l == nil {
+				break
+			}
 			if x := s.claim(l, now); x != nil {
 				ask = append(ask, errand{l, x})
 			}
@@ -444,6 +472,9 @@ func (s *shift) abort(now time.Duration) {
 		if l := s.links[i]; len(l.asked) > 0 {
 			s.drop(l, context.DeadlineExceeded)
 		}
+	}
+	for ; s.inFlight > 0; s.inFlight-- { // those that are asked again
+		s.rec.fail(showdown.FailTimeout, context.DeadlineExceeded)
 	}
 	s.rec.Aborted = true
 	s.end()

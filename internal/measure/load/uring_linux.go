@@ -102,6 +102,12 @@ func bigEndian(port int) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, uint16(port)))
 }
 
+func (u *uring) flush() {
+	if u.ring.unsubmitted > 0 {
+		u.ring.submit()
+	}
+}
+
 func (u *uring) name() string { return "io_uring" }
 
 func (u *uring) release() {
@@ -607,7 +613,7 @@ func (r *ring) enter(completions int, gather, patience time.Duration) error {
 		}
 		r.patience = unix.NsecToTimespec(int64(patience))
 		r.argument.ts = uint64(uintptr(unsafe.Pointer(&r.patience)))
-		n, _, errno = unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unsubmitted), uintptr(completions),
+		n, _, errno = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unsubmitted), uintptr(completions),
 			enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&r.argument)), unsafe.Sizeof(r.argument))
 	}
 	switch errno {
