@@ -145,16 +145,17 @@ func (a *app) runsCommand() *cobra.Command {
 var schemas = map[string]func() ([]byte, error){
 	"contender": contender.Schema,
 	"results":   report.Schema,
+	"load":      report.LoadSchema,
 }
 
 func (a *app) schemaCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "schema [contender|results]",
-		Short: "the JSON Schema of a manifest (showdown.yaml) or of results (--format json)",
+		Use:   "schema [contender|results|load]",
+		Short: "the JSON Schema of a manifest (showdown.yaml), of results (--format json) or of load --json",
 		Example: "  showdown schema > contender.schema.json\n" +
 			"  showdown schema results > results.schema.json",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"contender", "results"},
+		ValidArgs: []string{"contender", "results", "load"},
 		RunE: func(_ *cobra.Command, args []string) error {
 			which := "contender"
 			if len(args) == 1 {

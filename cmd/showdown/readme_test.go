@@ -31,7 +31,7 @@ func TestDocumentsNameRealCommandsAndFlags(t *testing.T) {
 				t.Errorf("%s names showdown %s, which does not exist", file, m[1])
 			}
 		}
-		for _, m := range regexp.MustCompile(`[ \x60]--([a-z][a-z-]+)`).FindAllStringSubmatch(string(b), -1) {
+		for _, m := range regexp.MustCompile(`[ \x60]--([a-z][a-z0-9-]+)`).FindAllStringSubmatch(string(b), -1) {
 			if !flags[m[1]] {
 				t.Errorf("%s names --%s, which does not exist", file, m[1])
 			}

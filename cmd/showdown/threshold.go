@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/backend-showdown/showdown/internal/show/report"
 	"github.com/backend-showdown/showdown/internal/showdown"
 )
 
@@ -18,47 +19,48 @@ type threshold struct {
 	limit  float64
 }
 
-// thresholdRow is how a threshold came out.
-type thresholdRow struct {
-	Condition string `json:"condition"`
-	Value     string `json:"value"`
-	Failed    bool   `json:"failed"`
-}
-
 // metric is a figure that a threshold may be about, and how its limit is written.
 type metric struct {
-	name  string
-	value func(*loadResult) float64
-	parse func(string) (float64, error)
-	show  func(float64) string
+	name     string
+	quantile float64 // of the latency, if it is one
+	value    func(*report.LoadTest) float64
+	parse    func(string) (float64, error)
+	show     func(float64) string
 }
 
 var metrics = []metric{
-	latencyMetric("p50", func(l *showdown.Latency) time.Duration { return l.P50 }),
-	latencyMetric("p90", func(l *showdown.Latency) time.Duration { return l.P90 }),
-	latencyMetric("p95", func(l *showdown.Latency) time.Duration { return l.P95 }),
-	latencyMetric("p99", func(l *showdown.Latency) time.Duration { return l.P99 }),
-	latencyMetric("p99.9", func(l *showdown.Latency) time.Duration { return l.P999 }),
-	latencyMetric("max", func(l *showdown.Latency) time.Duration { return l.Max }),
-	latencyMetric("mean", func(l *showdown.Latency) time.Duration { return l.Mean }),
+	latencyMetric("p50", .5, func(d *report.Distribution) time.Duration { return d.P50 }),
+	latencyMetric("p75", .75, func(d *report.Distribution) time.Duration { return d.P75 }),
+	latencyMetric("p90", .9, func(d *report.Distribution) time.Duration { return d.P90 }),
+	latencyMetric("p95", .95, func(d *report.Distribution) time.Duration { return d.P95 }),
+	latencyMetric("p99", .99, func(d *report.Distribution) time.Duration { return d.P99 }),
+	latencyMetric("p99.9", .999, func(d *report.Distribution) time.Duration { return d.P999 }),
+	latencyMetric("p99.99", .9999, func(d *report.Distribution) time.Duration { return d.P9999 }),
+	latencyMetric("max", 0, func(d *report.Distribution) time.Duration { return d.Max }),
+	latencyMetric("mean", 0, func(d *report.Distribution) time.Duration { return d.Mean }),
+	timeMetric("lag", 0, func(t *report.LoadTest) time.Duration { return t.Load.Lag.P99 }),
 	{
 		name:  "errors",
-		value: func(r *loadResult) float64 { return r.Load.ErrorRate() },
+		value: func(t *report.LoadTest) float64 { return t.Load.ErrorRate() },
 		parse: parseShare,
 		show:  func(v float64) string { return fmt.Sprintf("%.3g%%", 100*v) },
 	},
 	{
 		name:  "rate",
-		value: func(r *loadResult) float64 { return float64(r.Rate) },
+		value: func(t *report.LoadTest) float64 { return float64(t.Rate) },
 		parse: func(s string) (float64, error) { r, err := showdown.ParseRate(s); return float64(r), err },
 		show:  func(v float64) string { return showdown.Rate(v).String() },
 	},
 }
 
-func latencyMetric(name string, of func(*showdown.Latency) time.Duration) metric {
+func latencyMetric(name string, quantile float64, of func(*report.Distribution) time.Duration) metric {
+	return timeMetric(name, quantile, func(t *report.LoadTest) time.Duration { return of(&t.Load.Latency) })
+}
+
+func timeMetric(name string, quantile float64, of func(*report.LoadTest) time.Duration) metric {
 	return metric{
-		name:  name,
-		value: func(r *loadResult) float64 { return float64(of(&r.Load.Latency)) },
+		name: name, quantile: quantile,
+		value: func(t *report.LoadTest) float64 { return float64(of(t)) },
 		parse: func(s string) (float64, error) { d, err := time.ParseDuration(s); return float64(d), err },
 		show:  func(v float64) string { return showdown.Millis(time.Duration(v)) + " ms" },
 	}
@@ -113,9 +115,9 @@ func parseThreshold(text string) (threshold, error) {
 
 // hold holds a result against the threshold. Without a single good answer there
 // is no latency, and a condition on one counts as met: nothing was fast enough.
-func (t *threshold) hold(r *loadResult) thresholdRow {
+func (t *threshold) hold(r *report.LoadTest) report.LoadThreshold {
 	v := t.metric.value(r)
-	row := thresholdRow{Condition: t.text, Value: t.metric.show(v), Failed: t.above && v > t.limit || !t.above && v < t.limit}
+	row := report.LoadThreshold{Condition: t.text, Value: t.metric.show(v), Failed: t.above && v > t.limit || !t.above && v < t.limit}
 	if r.Load.OK == 0 && t.metric.name != "errors" {
 		row.Value, row.Failed = "no good answer", true
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/backend-showdown/showdown/internal/showdown"
@@ -238,10 +239,9 @@ type link struct {
 	queued bool
 	next   *link // in the queue
 	lost   bool
-
 	served bool // it has brought an answer
 
-	again    *again // what it was opened for
+	again    *again // the request that it was opened for; nil for none
 	listener listener
 }
 
@@ -281,12 +281,13 @@ type exchange struct {
 	request []byte
 	body    []byte
 
+	written atomic.Bool // its sending has ended, so that it can be used again
+
 	// Guarded by the engine's mutex.
-	index   int  // in its link's list
-	asked   bool // its sending has begun
-	begun   bool // something came after that
-	written bool // its sending has ended, so that it can be used again
-	over    bool // it has failed; what still comes of it does not matter
+	index int  // in its link's list
+	asked bool // its sending has begun
+	begun bool // something came after that
+	over  bool // it has failed; what still comes of it does not matter
 }
 
 func (l *link) connect(ctx context.Context) error {
@@ -387,7 +388,7 @@ func (l *link) finish(x *exchange, status int, body []byte, err error) {
 	}
 	l.forget(x)
 	l.served = true
-	if x.written && err == nil {
+	if x.written.Load() && err == nil {
 		l.spare = append(l.spare, x)
 	}
 	next := s.serve(l)

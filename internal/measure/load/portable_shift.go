@@ -14,8 +14,8 @@ const (
 	// tending is how often what no event tells is looked at: timeouts,
 	// cancellation, a server past its capacity.
 	tending = 20 * time.Millisecond
-	// crowding is how often an arrival without a connection looks whether another
-	// one may be opened.
+	// crowding is how often the dispatcher looks whether so many arrivals wait that
+	// another connection should be opened.
 	crowding = time.Millisecond
 	// bulky requests are written by goroutines of their own: the server may be slow
 	// to take them, and neither arrivals nor answers should wait for that.
@@ -223,9 +223,7 @@ func (s *shift) send(l *link, x *exchange) {
 		l.lose(err)
 		return
 	}
-	s.mu.Lock()
-	x.written = true
-	s.mu.Unlock()
+	x.written.Store(true)
 }
 
 // fail takes a request under way as failed; its link forgets it.
@@ -298,6 +296,7 @@ func (s *shift) dispatch() {
 			select {
 			case <-s.wake:
 			case <-s.over.Done():
+			case <-time.After(crowding):
 			}
 		default:
 			clock.sleep(s.over, patience)
@@ -306,7 +305,7 @@ func (s *shift) dispatch() {
 }
 
 // pick gives the dispatcher a request to send, or else how long to sleep; below
-// 0 is until it is woken. The mutex is not held.
+// 0 is until a connection is free. The mutex is not held.
 func (s *shift) pick() (*link, *exchange, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -324,11 +323,8 @@ func (s *shift) pick() (*link, *exchange, time.Duration) {
 			return l, x, 0
 		}
 	}
-	if s.more && len(s.links)+s.opening < s.target.Max {
-		for s.roomFor(s.target.Max) && s.opening < s.waiting(now) {
-			s.open(&link{})
-		}
-		return nil, nil, crowding
+	for s.more && s.roomFor(s.target.Max) && s.opening < s.waiting(now) {
+		s.open(&link{})
 	}
 	s.blocked = true
 	return nil, nil, -1
@@ -399,7 +395,7 @@ func (s *shift) tend(cancelled error) {
 		l := s.links[i]
 		for j := len(l.asked) - 1; j >= 0; j-- {
 			x := l.asked[j]
-			if !x.asked || now-x.moment.sent <= s.target.Timeout {
+			if !x.asked || now-x.sent <= s.target.Timeout {
 				oldest = min(oldest, x.due)
 				continue
 			}

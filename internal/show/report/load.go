@@ -70,6 +70,7 @@ type LoadSettings struct {
 	Timeout        time.Duration  `json:"timeout_ns"`
 	GiveUp         time.Duration  `json:"give_up_ns,omitempty"`
 	Slot           time.Duration  `json:"slot_ns,omitempty"`
+	Eager          bool           `json:"no_coalesce,omitempty"`
 	ReadRate       showdown.Bytes `json:"read_rate,omitempty"` // bytes a second on each connection
 	Expect         string         `json:"expect,omitempty"`
 	Sample         float64        `json:"sample,omitempty"`

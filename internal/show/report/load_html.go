@@ -119,7 +119,11 @@ func (t *LoadTest) headline() string {
 			best = c
 		}
 	}
-	return fmt.Sprintf("%s %s ms at %s", best.name, showdown.Millis(best.of(l)), t.Offered)
+	at := "at " + t.Offered.String()
+	if t.Settings.Ramp != "" {
+		at = "while the rate changed"
+	}
+	return fmt.Sprintf("%s %s ms %s", best.name, showdown.Millis(best.of(l)), at)
 }
 
 func (t *LoadTest) lead() string {
@@ -159,19 +163,23 @@ func (t *LoadTest) checks() []check {
 	}
 	checks := []check{{Name: "Generator busy", Value: percent(g.Busiest), Note: of, Good: !doubted(showdown.WarnGenerator)}}
 	if t.Loop == OpenLoop {
-		share := 1.0
-		if c.Due > 0 {
-			share = float64(c.Sent) / float64(c.Due)
-		}
 		checks = append(checks,
 			check{Name: "Sent late", Value: millis(c.Lag.P99.Seconds()), Note: "p99, by the generator itself", Good: !doubted(showdown.WarnLag)},
-			check{Name: "Sent", Value: percent(share), Note: "of what was due", Good: !doubted(WarnRate, WarnUnsent, WarnGivenUp)})
+			check{Name: "Sent", Value: sentShare(c), Note: "of what was due", Good: !doubted(WarnRate, WarnUnsent, WarnGivenUp)})
 	}
 	if c.Verified > 0 {
 		wrong := c.Failures[showdown.FailBody]
 		checks = append(checks, check{Name: "Answers verified", Value: count(c.Verified), Note: count(wrong) + " were wrong", Good: wrong == 0})
 	}
 	return checks
+}
+
+// sentShare writes the share of the due requests that were sent; 100% is all of them.
+func sentShare(c *LoadCounts) string {
+	if c.Sent >= c.Due {
+		return "100%"
+	}
+	return fmt.Sprintf("%.2f%%", math.Floor(1e4*float64(c.Sent)/float64(c.Due))/100)
 }
 
 // facts say what was asked for.

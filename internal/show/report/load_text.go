@@ -70,7 +70,7 @@ func (t *LoadTest) times() []timesRow {
 func (t *LoadTest) waited() bool {
 	l, s := &t.Load.Latency, &t.Load.Service
 	return slices.ContainsFunc(timeColumns, func(c timeColumn) bool {
-		return c.quantile <= max(l.Resolved, .5) && float64(c.of(l)) > 1.1*float64(c.of(s)) && c.of(l)-c.of(s) > 100*time.Microsecond
+		return c.quantile <= max(l.Resolved, .5) && c.of(l) > c.of(s)*3/2 && c.of(l)-c.of(s) > 200*time.Microsecond
 	})
 }
 
@@ -136,7 +136,7 @@ func (t *LoadTest) counts(page *text) {
 	}
 	label, result := "requests", t.result()
 	if t.Loop == Listening {
-		label = "messages"
+		label = "arrived"
 	}
 	page.item(label, "", spaced(append([]string{result}, parts...)))
 }
@@ -158,7 +158,7 @@ func (t *LoadTest) result() string {
 	}
 	switch t.Loop {
 	case Listening:
-		return fmt.Sprintf("%s on %s%s", count(c.OK), showdown.Plural(t.Settings.Connections, "connection"), failed)
+		return fmt.Sprintf("%s messages on %s%s", count(c.OK), showdown.Plural(t.Settings.Connections, "connection"), failed)
 	case ClosedLoop:
 		return fmt.Sprintf("%s ok of %s sent%s", count(c.OK), count(c.Due), failed)
 	}

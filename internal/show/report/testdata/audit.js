@@ -61,9 +61,11 @@
   }
 
   const column = Array.from(document.querySelectorAll('table.board th')).findIndex(th => th.textContent.startsWith('capacity'));
-  document.querySelectorAll('table.board th')[column].querySelector('button').click();
-  const sorted = Array.from(document.querySelectorAll('table.board tbody tr'), tr => Number(tr.cells[column].dataset.sort));
-  found.sorted = sorted.length > 1 && sorted.every((v, i) => i === 0 || v >= sorted[i - 1]) && sorted[0] < sorted.at(-1);
+  if (column >= 0) {
+    document.querySelectorAll('table.board th')[column].querySelector('button').click();
+    const sorted = Array.from(document.querySelectorAll('table.board tbody tr'), tr => Number(tr.cells[column].dataset.sort));
+    found.sorted = sorted.length > 1 && sorted.every((v, i) => i === 0 || v >= sorted[i - 1]) && sorted[0] < sorted.at(-1);
+  }
   // Pointing at the lines names all of them.
   const lines = charts.find(svg => svg.classList.contains('lines'));
   const box = lines.getBoundingClientRect();
