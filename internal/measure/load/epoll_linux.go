@@ -42,7 +42,14 @@ func (e *epoll) flush() {} // nothing is queued
 
 func (e *epoll) name() string { return "epoll" }
 
-func (e *epoll) release() { _ = unix.Close(e.fd) }
+func (e *epoll) release() {
+	for _, c := range e.loop.conns {
+		if c.fd >= 0 {
+			_ = unix.Close(int(c.fd))
+		}
+	}
+	_ = unix.Close(e.fd)
+}
 
 func (e *epoll) open(c *conn) error {
 	fd, err := newSocket(e.loop.address)

@@ -39,10 +39,6 @@ type loops struct {
 
 // newLoops makes target.Threads loops, each with its share of the connections.
 func newLoops(target Target, newDriver func(*loop) (driver, error)) (Engine, error) {
-	address, err := resolve(target.Address)
-	if err != nil {
-		return nil, err
-	}
 	n := max(1, target.Threads)
 	// A loop that sleeps in the kernel must not have to fight for the right to go on.
 	if runtime.GOMAXPROCS(0) < n+2 {
@@ -50,6 +46,10 @@ func newLoops(target Target, newDriver func(*loop) (driver, error)) (Engine, err
 	}
 	e := &loops{}
 	for i := range n {
+		address, err := resolve(target.Address) // for each its own: connecting writes into it
+		if err != nil {
+			return nil, err
+		}
 		l := &loop{target: target, address: address, index: i, of: n, work: make(chan func()), done: make(chan struct{})}
 		l.target.Open, l.target.Max = share(target.Open, i, n), share(target.Max, i, n)
 		ready := make(chan error)
@@ -176,6 +176,7 @@ type driver interface {
 	flush()
 	// close closes c's socket, and has the loop retire c when the kernel is done with it.
 	close(c *conn)
+	// release closes all sockets and gives everything back.
 	release()
 }
 
@@ -275,11 +276,6 @@ func (l *loop) serve(newDriver func(*loop) (driver, error), ready chan<- error) 
 		do()
 	}
 	l.part()
-	for _, c := range l.conns {
-		if c.state != closed {
-			l.close(c)
-		}
-	}
 	l.driver.release()
 }
 
@@ -294,7 +290,7 @@ func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 		l.arrivals = pace.Share(w.Schedule, l.index, l.of).Arrivals()
 	}
 	if w.watched() {
-		l.told, l.spare = make(chan *interval, 1), make(chan *interval, 1)
+		l.told, l.spare = make(chan *interval, 1), make(chan *interval, 2)
 		l.spare <- newInterval()
 	}
 	l.restart(time.Now())

@@ -50,8 +50,11 @@ const (
 	opSendQuietly
 	opReceive
 	opReply
-	opCancel
 )
+
+// cancelData marks the completion of a cancellation that found nothing: what it
+// was for has just ended by itself.
+const cancelData = ^uint64(0)
 
 // Flags of a connection.
 const (
@@ -229,10 +232,23 @@ func (u *uring) close(c *conn) {
 		u.retire(c)
 		return
 	}
+	switch {
+	case c.flags&receiving != 0:
+		u.cancel(userData(c, opReceive))
+	case c.flags&(sending|replying) == 0:
+		u.cancel(userData(c, opConnect))
+	}
+	if c.flags&sending != 0 {
+		u.cancel(userData(c, opSend))
+	}
+}
+
+// cancel ends an operation. It is found by its user data: by its file, the kernel
+// would look through all operations.
+func (u *uring) cancel(data uint64) {
 	s := u.ring.sqe()
-	s.opcode, s.flags, s.fd = sqeAsyncCancel, sqeFixedFile|sqeSkipSuccess, c.fd
-	s.opFlags = cancelFixed | cancelFD | cancelAll
-	s.userData = userData(c, opCancel)
+	s.opcode, s.flags, s.fd, s.addr = sqeAsyncCancel, sqeSkipSuccess, -1, data
+	s.userData = cancelData
 }
 
 func (u *uring) retire(c *conn) {
@@ -258,14 +274,14 @@ func (u *uring) wait(answers int, gather, patience time.Duration) error {
 
 // completed takes one completion.
 func (u *uring) completed(e *cqe) {
+	if e.userData == cancelData {
+		return
+	}
 	l := u.loop
 	c := l.conns[uint32(e.userData)]
 	op := e.userData >> 32 & 0xffff
 	if uint16(e.userData>>48) != c.epoch {
 		return // a failed quiet send of a connection that is gone
-	}
-	if op == opCancel {
-		return // it found nothing to cancel: the last completions are on their way
 	}
 	if op != opSendQuietly {
 		c.ops--
@@ -399,10 +415,6 @@ const (
 	sqeSkipSuccess  = 1 << 6
 
 	receivePollFirst = 1 << 0
-
-	cancelAll   = 1 << 0
-	cancelFD    = 1 << 1
-	cancelFixed = 1 << 3
 
 	cqeBuffer = 1 << 0
 )
