@@ -38,6 +38,8 @@ func newEpoll(l *loop) (driver, error) {
 	return e, nil
 }
 
+func (e *epoll) prepare() {}
+
 func (e *epoll) flush() {} // nothing is queued
 
 func (e *epoll) name() string { return "epoll" }

@@ -159,6 +159,8 @@ func (e *loops) tell(w *Window) {
 // tells the loop, from within wait, what came of them.
 type driver interface {
 	name() string
+	// prepare suits the driver to the loop's window.
+	prepare()
 	// open begins to connect a socket for c; connected or broke is told, perhaps
 	// at once. An error means that there is no socket to be had.
 	open(c *conn) error
@@ -231,6 +233,7 @@ type loop struct {
 	idle    list    // first in, first out, so that all get their share of requests
 	waiting list    // those with a deadline, the oldest first
 	memo    wire.Memo
+	live    int // connections open or under way
 	opening int // connections under way
 	opened  int // over the engine's life
 
@@ -249,6 +252,7 @@ type loop struct {
 	scratch   []byte
 	reopen    time.Duration // when an audience may be filled again
 	bulky     bool          // answers fill receive buffers: do not let them gather
+	discards  bool          // answers are long enough to be thrown away in the kernel
 	usual     time.Duration // a smoothed service time
 	gathering gathering
 	cleaned   time.Duration
@@ -283,7 +287,7 @@ func (l *loop) serve(newDriver func(*loop) (driver, error), ready chan<- error) 
 // since the last window. It fails when not a single one can be had.
 func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 	l.window, l.rec = w, newRecorder(&w, t, l.driver.name())
-	l.arrivals, l.stop, l.refusal, l.bulky, l.usual = nil, nil, nil, false, 0
+	l.arrivals, l.stop, l.refusal, l.bulky, l.discards, l.usual = nil, nil, nil, false, false, 0
 	l.gathering, l.reopen = gathering{}, 0
 	l.k = uint64(l.index)
 	if w.Schedule != nil {
@@ -293,6 +297,7 @@ func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 		l.told, l.spare = make(chan *interval, 1), make(chan *interval, 2)
 		l.spare <- newInterval()
 	}
+	l.driver.prepare()
 	l.restart(time.Now())
 	if err := l.driver.wait(1, 0, 0); err != nil { // an idle connection that was closed says so at once
 		return err
@@ -302,14 +307,14 @@ func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 		return ctx.Err() // an audience is opened in the window itself
 	}
 	wanted := l.target.Open
-	for ctx.Err() == nil && l.refusal == nil && l.now < l.target.Timeout && len(l.conns)-len(l.free)-l.opening < wanted {
-		for len(l.conns)-len(l.free) < wanted && l.opening < mostOpening && l.open() {
+	for ctx.Err() == nil && l.refusal == nil && l.now < l.target.Timeout && l.live-l.opening < wanted {
+		for l.live < wanted && l.opening < mostOpening && l.open() {
 		}
 		if err := l.driver.wait(1, 0, housekeeping); err != nil {
 			return err
 		}
 	}
-	if len(l.conns)-len(l.free)-l.opening == 0 && ctx.Err() == nil {
+	if l.live-l.opening == 0 && ctx.Err() == nil {
 		if l.refusal == nil {
 			l.refusal = context.DeadlineExceeded
 		}
@@ -458,7 +463,7 @@ func (l *loop) openMore() bool {
 	if l.arrivals == nil {
 		most = l.target.Open // a closed loop has as many clients as it was given
 	}
-	if len(l.conns)-len(l.free) >= most || l.opening >= min(l.unsent(), mostOpening) {
+	if l.live >= most || l.opening >= min(l.unsent(), mostOpening) {
 		return false
 	}
 	before := l.k
@@ -585,17 +590,26 @@ func (l *loop) received(c *conn, b []byte, at time.Duration) {
 		l.broke(c, &wire.ProtocolError{What: "bytes beyond the answer"})
 	case done:
 		l.finish(c, at)
+	case c.answer.Left() >= worthDiscarding && c.answer.Left() <= readBuffer:
+		l.discards = true
 	case c.answer.Left() > readBuffer, c.answer.Left() == 0 && len(b) >= bufferSize:
-		l.bulky = true // what gathers in the kernel would hold the server up
+		l.bulky, l.discards = true, true // what gathers in the kernel would hold the server up
 	}
 }
+
+// worthDiscarding is what of an answer must be left for it to be worth asking the
+// kernel to throw it away.
+const worthDiscarding = 8 << 10
 
 // discardable is how much of c's answer is still to come and of no interest.
 func (c *conn) discardable() int64 {
 	if c.state != busy || c.sampled || c.stream != nil {
 		return 0
 	}
-	return c.answer.Left()
+	if left := c.answer.Left(); left >= worthDiscarding {
+		return left
+	}
+	return 0
 }
 
 // skipped takes bytes that arrived on c and were thrown away by the kernel.
@@ -742,7 +756,7 @@ func (l *loop) beat(last bool) {
 		}
 	}
 	i, cpu := l.rec.interval, threadCPU()
-	i.until, i.inFlight, i.connections, i.cpu = l.now, l.inFlight, len(l.conns)-len(l.free), cpu-l.cpu
+	i.until, i.inFlight, i.connections, i.cpu = l.now, l.inFlight, l.live, cpu-l.cpu
 	l.rec.interval, l.beaten, l.cpu = fresh, l.now, cpu
 	l.told <- i
 }
@@ -772,6 +786,7 @@ func (l *loop) open() bool {
 // then wait for the connections there are.
 func (l *loop) begin(c *conn) error {
 	c.state = connecting
+	l.live++
 	l.opened++
 	l.opening++
 	l.wait(c)
@@ -803,6 +818,7 @@ func (l *loop) close(c *conn) {
 	if c.state == connecting || c.state == opening {
 		l.opening--
 	}
+	l.live--
 	c.state, c.stream, c.served, c.again = closed, nil, false, false
 	l.driver.close(c)
 }

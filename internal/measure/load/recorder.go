@@ -100,9 +100,14 @@ func (r *recorder) takeBack() {
 // was due and there was a connection for it.
 func (r *recorder) sent(possible, sent time.Duration) {
 	r.Sent++
-	record(r.Lag, sent-possible)
 	if r.interval != nil {
 		r.interval.sent++
+	}
+	if r.Closed {
+		return // nothing is ever due
+	}
+	record(r.Lag, sent-possible)
+	if r.interval != nil {
 		record(r.interval.lag, sent-possible)
 	}
 }

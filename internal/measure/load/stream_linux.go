@@ -58,7 +58,7 @@ func (l *loop) streamOpen(c *conn, at time.Duration) {
 
 // fill opens what is missing of an audience.
 func (l *loop) fill() {
-	for l.window.Listen && l.now >= l.reopen && l.opening < mostOpening && len(l.conns)-len(l.free) < l.target.Open {
+	for l.window.Listen && l.now >= l.reopen && l.opening < mostOpening && l.live < l.target.Open {
 		l.rec.due()
 		if !l.open() {
 			return

@@ -20,6 +20,7 @@ type uring struct {
 	// What recvmsg needs, one for each connection; outside Go's heap.
 	messages []message
 	memory   []byte
+	together int              // sends that are submitted in one go
 	owed     map[int32][]byte // control frames under way, by connection
 	cap      int              // connections that the table of files has room for
 	// The server's address as the kernel reads it: an IPv4 one is a prefix of the room.
@@ -38,6 +39,8 @@ type message struct {
 const (
 	bufferCount = 256 // shared receive buffers; a power of two
 	bufferSize  = 16 << 10
+	firstBytes  = 4 << 10  // of answers that are discarded, what is read for the head's sake
+	closedSends = 16       // sends submitted together in a closed loop: more would leave the server idle meanwhile
 	quietSend   = 16 << 10 // a request this small is sent whole or not at all, so its success need not be told
 	mostFiles   = 1 << 18
 )
@@ -61,6 +64,7 @@ const (
 	receiving  = 1 << iota // a receive is under way
 	discarding             // and throws away what it receives
 	withStamp              // and has a timestamp
+	repeating              // and goes on by itself
 	sending                // a large request is under way
 	replying               // a control frame is, or waits for that
 )
@@ -150,8 +154,8 @@ func (u *uring) send(c *conn) {
 	if quiet {
 		op = opSendQuietly
 	}
-	if !u.loop.rec.Closed && u.ring.unsubmitted > 0 && u.ring.sends > 0 {
-		u.ring.submit() // what was noted as sent must not wait for the next one
+	if u.ring.sends >= u.together {
+		u.ring.submit()
 	}
 	s := u.ring.sqe()
 	s.opcode, s.flags, s.fd = sqeSend, sqeFixedFile, c.fd
@@ -202,9 +206,16 @@ func (u *uring) receive(c *conn) {
 		s.ioprio = receivePollFirst // nothing can be there yet
 		s.flags |= sqeBufferSelect
 		s.bufferGroup = bufferGroup
+		if u.loop.discards && !c.sampled {
+			s.length = firstBytes
+		}
 	}
 	if u.loop.rec.Closed {
 		s.opcode = sqeRecv
+		if skip == 0 && !u.loop.discards {
+			s.ioprio |= receiveMultishot
+			c.flags |= repeating
+		}
 		if skip > 0 {
 			s.addr, s.length = uint64(uintptr(unsafe.Pointer(u.ring.buffer(0)))), uint32(min(skip, 1<<30))
 		}
@@ -257,6 +268,14 @@ func (u *uring) retire(c *conn) {
 	u.loop.retire(c)
 }
 
+// prepare suits the driver to a window.
+func (u *uring) prepare() {
+	u.together = 1 // what was noted as sent must not wait for the next one
+	if u.loop.rec.Closed {
+		u.together = closedSends
+	}
+}
+
 func (u *uring) wait(answers int, gather, patience time.Duration) error {
 	if err := u.ring.enter(answers, gather, patience); err != nil {
 		return fmt.Errorf("wait for completions: %w", err)
@@ -264,10 +283,9 @@ func (u *uring) wait(answers int, gather, patience time.Duration) error {
 	u.loop.tick()
 	head := u.ring.cqHead.Load()
 	for tail := u.ring.cqTail.Load(); head != tail; head++ {
-		e := u.ring.cqes[head&u.ring.cqMask]
-		u.ring.cqHead.Store(head + 1)
-		u.completed(&e)
+		u.completed(&u.ring.cqes[head&u.ring.cqMask])
 	}
+	u.ring.cqHead.Store(head)
 	u.ring.publish()
 	return nil
 }
@@ -283,7 +301,7 @@ func (u *uring) completed(e *cqe) {
 	if uint16(e.userData>>48) != c.epoch {
 		return // a failed quiet send of a connection that is gone
 	}
-	if op != opSendQuietly {
+	if op != opSendQuietly && e.flags&cqeMore == 0 {
 		c.ops--
 	}
 	switch op {
@@ -326,14 +344,26 @@ func (u *uring) connected(c *conn, e *cqe) {
 func (u *uring) received(c *conn, e *cqe) {
 	l := u.loop
 	flags := c.flags
-	c.flags &^= receiving | discarding | withStamp
-	buffer, has := e.buffer()
-	if has {
-		defer u.ring.recycle(buffer)
+	if e.flags&cqeMore == 0 {
+		c.flags &^= receiving | discarding | withStamp | repeating
 	}
-	if c.state == closed {
+	buffer, has := e.buffer()
+	if c.state != closed {
+		u.arrived(c, e, flags, buffer)
+	}
+	if has {
+		u.ring.recycle(buffer) // the kernel sees it when the round is over
+	}
+	if c.flags&repeating != 0 && (l.discards || !l.rec.Closed) && c.state != closed {
+		u.cancel(userData(c, opReceive)) // it is asked anew, in the way that suits now
 		return
 	}
+	u.receive(c)
+}
+
+// arrived tells what a receive brought.
+func (u *uring) arrived(c *conn, e *cqe, flags uint8, buffer uint16) {
+	l := u.loop
 	at := l.now
 	if flags&withStamp != 0 && e.result > 0 {
 		m := &u.messages[c.index]
@@ -341,7 +371,7 @@ func (u *uring) received(c *conn, e *cqe) {
 	}
 	switch n := int(e.result); {
 	case n == -int(unix.ENOBUFS): // all buffers are full: this round's end frees them
-	case n == -int(unix.EINTR), n == -int(unix.EAGAIN):
+	case n == -int(unix.EINTR), n == -int(unix.EAGAIN), n == -int(unix.ECANCELED):
 	case n < 0:
 		l.broke(c, unix.Errno(-n))
 	case n == 0:
@@ -351,7 +381,6 @@ func (u *uring) received(c *conn, e *cqe) {
 	default:
 		l.received(c, unsafe.Slice(u.ring.buffer(buffer), bufferSize)[:n], at)
 	}
-	u.receive(c)
 }
 
 // ring is one io_uring with a table of files and a pool of receive buffers.
@@ -415,8 +444,10 @@ const (
 	sqeSkipSuccess  = 1 << 6
 
 	receivePollFirst = 1 << 0
+	receiveMultishot = 1 << 1
 
 	cqeBuffer = 1 << 0
+	cqeMore   = 1 << 1
 )
 
 type setupParams struct {
