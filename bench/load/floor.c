@@ -4,7 +4,13 @@
 // answer and sends one request for each; what an answer says is not looked at
 // beyond its length, which the first one gave.
 //
-//   floor epoll|io_uring|paced PORT CONNECTIONS SECONDS [RATE]
+//   floor epoll|io_uring PORT CONNECTIONS SECONDS
+//   floor paced PORT CONNECTIONS SECONDS RATE
+//   floor even PORT CONNECTIONS SECONDS RATE [SLOT]
+//
+// even is the floor of an open loop: it sleeps until each request is due, sends
+// it, and takes what has arrived meanwhile; with a slot in ns it sends at the
+// multiples of that.
 //
 // paced is a stand-in for wrk2 where that cannot be installed. It does the system
 // calls that wrk2 does, but parses no answer: each connection has its share of the
@@ -25,6 +31,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -324,9 +331,39 @@ static void paced(double rate) {
 	printf("{\"p50\":%lu,\"p90\":%lu,\"p95\":%lu,\"p99\":%lu}\n", quantile(0.50), quantile(0.90), quantile(0.95), quantile(0.99));
 }
 
+// even sends on time: one sleep, one send and one receive for each request.
+static void even(double rate, int64_t slot) {
+	int first = 0, flying = 0; // the oldest unanswered connection, and how many there are
+	int64_t begin = now();
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (uint64_t k = 0;; k++) {
+		int64_t due = begin + (int64_t)(k * 1e9 / rate);
+		if (slot > 0)
+			due -= (due - begin) % slot;
+		if (due > deadline)
+			return;
+		if (due > now()) {
+			struct timespec at = {due / 1000000000, due % 1000000000};
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+		}
+		while (flying > 0) {
+			ssize_t got = recv(fds[first], buffer, READ, flying == connections ? 0 : MSG_DONTWAIT);
+			if (got < 0 && errno == EAGAIN)
+				break;
+			if (got <= 0)
+				die("recv");
+			if (arrived(first, got)) {
+				first = (first + 1) % connections;
+				flying--;
+			}
+		}
+		ask((first + flying++) % connections);
+	}
+}
+
 int main(int argc, char **argv) {
 	if (argc < 5 || (connections = atoi(argv[3])) < 1 || connections > MAX) {
-		fprintf(stderr, "usage: floor epoll|io_uring|paced PORT CONNECTIONS SECONDS [RATE]\n");
+		fprintf(stderr, "usage: floor epoll|io_uring|paced|even PORT CONNECTIONS SECONDS [RATE [SLOT]]\n");
 		return 2;
 	}
 	connect_all(atoi(argv[2]));
@@ -337,6 +374,8 @@ int main(int argc, char **argv) {
 		io_uring();
 	else if (strcmp(argv[1], "paced") == 0 && argc == 6)
 		paced(atof(argv[5]));
+	else if (strcmp(argv[1], "even") == 0 && argc >= 6)
+		even(atof(argv[5]), argc > 6 ? atoll(argv[6]) : 0);
 	else
 		return 2;
 	return 0;

@@ -163,10 +163,17 @@ func (b *bench) openPeers() []openTool {
 	return tools
 }
 
+// evenFloor is what sending on time costs at least.
+func (b *bench) evenFloor(slot ...string) openTool {
+	return openTool{strings.Join(append([]string{"C even floor"}, slot...), " "), func(j job) []string {
+		return append([]string{b.floor, "even", fmt.Sprint(j.port), fmt.Sprint(j.clients), whole(j.length), fmt.Sprint(j.rate)}, slot...)
+	}}
+}
+
 // openSlow is the everyday open loop, in which every request costs a wake-up.
 func openSlow(ctx context.Context, b *bench) error {
 	const rate = 2000
-	runs, err := b.openLoops(ctx, "Open loop, 2,000 requests/s, 50 connections, answers in 1 ms", append([]openTool{b.openOurs()}, b.openPeers()...), rate, 50, "delay=1000000")
+	runs, err := b.openLoops(ctx, "Open loop, 2,000 requests/s, 50 connections, answers in 1 ms, 200 ms of freeze every 2 s", append([]openTool{b.openOurs(), b.evenFloor()}, b.openPeers()...), rate, 50, "delay=1000000", "stall=2000000000,200000000")
 	if err != nil {
 		return err
 	}
@@ -187,9 +194,8 @@ func openSlow(ctx context.Context, b *bench) error {
 func openFast(ctx context.Context, b *bench) error {
 	const rate = 20_000
 	tools := []openTool{b.openOurs()}
-	if slot := b.known("--slot", "300us"); slot != nil {
-		tools = append(tools, b.openOurs(slot...))
-	}
+	// wrk2's own clock has milliseconds: slots of one compare with it.
+	tools = append(tools, b.openOurs("--slot", "1ms"), b.openOurs("--slot", "300us"), b.evenFloor(), b.evenFloor("1000000"), b.evenFloor("300000"))
 	for _, t := range b.openPeers() {
 		if t.name == wrk2Like || t.name == "h2load" || t.name == "fortio" {
 			tools = append(tools, t)

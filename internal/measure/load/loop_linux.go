@@ -21,7 +21,7 @@ import (
 // to resume one that is locked to its thread. A loop yields before that, when
 // nothing is due for a while.
 const (
-	yieldEvery = 5 * time.Millisecond
+	yieldEvery = 8 * time.Millisecond
 	yieldTakes = 250 * time.Microsecond
 )
 

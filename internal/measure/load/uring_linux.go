@@ -40,7 +40,7 @@ const (
 	bufferCount = 256 // shared receive buffers; a power of two
 	bufferSize  = 16 << 10
 	firstBytes  = 4 << 10  // of answers that are discarded, what is read for the head's sake
-	closedSends = 16       // sends submitted together in a closed loop: more would leave the server idle meanwhile
+	manySends   = 16       // sends submitted together where none has its own moment; more would leave the server idle meanwhile
 	quietSend   = 16 << 10 // a request this small is sent whole or not at all, so its success need not be told
 	mostFiles   = 1 << 18
 )
@@ -271,8 +271,8 @@ func (u *uring) retire(c *conn) {
 // prepare suits the driver to a window.
 func (u *uring) prepare() {
 	u.together = 1 // what was noted as sent must not wait for the next one
-	if u.loop.rec.Closed {
-		u.together = closedSends
+	if u.loop.rec.Closed || u.loop.window.Slot > 0 {
+		u.together = manySends
 	}
 }
 
