@@ -250,6 +250,7 @@ type loop struct {
 	k         uint64        // its index
 	inFlight  int
 	scratch   []byte
+	heardOK   uint64        // messages at the last wake-up
 	reopen    time.Duration // when an audience may be filled again
 	bulky     bool          // answers fill receive buffers: do not let them gather
 	discards  bool          // answers are long enough to be thrown away in the kernel
@@ -288,7 +289,7 @@ func (l *loop) serve(newDriver func(*loop) (driver, error), ready chan<- error) 
 func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 	l.window, l.rec = w, newRecorder(&w, t, l.driver.name())
 	l.arrivals, l.stop, l.refusal, l.bulky, l.discards, l.usual = nil, nil, nil, false, false, 0
-	l.gathering, l.reopen = gathering{}, 0
+	l.gathering, l.reopen, l.heardOK = gathering{}, 0, 0
 	l.k = uint64(l.index)
 	if w.Schedule != nil {
 		l.arrivals = pace.Share(w.Schedule, l.index, l.of).Arrivals()
@@ -537,12 +538,30 @@ func (l *loop) patience() (answers int, gather, patience time.Duration) {
 	case l.window.Listen:
 		until = min(until, l.window.Length)
 		if !eager {
-			answers, gather = anyNumber, gatherMost
+			answers, gather = anyNumber, l.listen()
 		}
 	case l.arrivals == nil && l.inFlight >= gatherClients && l.gathering.on && !eager:
 		answers, gather = l.inFlight/gatherShare, min(l.usual/gatherShare, gatherMost)
 	}
 	return max(1, answers), gather, max(0, until-now)
+}
+
+// Messages gather for an audience, too: not for longer than matters to anyone,
+// but in a flood for long enough that each connection is read once for several.
+const (
+	gatherMessages = 200 * time.Microsecond
+	gatherFlood    = time.Millisecond
+	flood          = 64 // messages since the last wake-up
+)
+
+// listen says for how long messages may gather.
+func (l *loop) listen() time.Duration {
+	gather := gatherMessages
+	if l.rec.OK-l.heardOK >= flood {
+		gather = gatherFlood
+	}
+	l.heardOK = l.rec.OK
+	return gather
 }
 
 // connected notes that c's socket is connected.
