@@ -54,3 +54,54 @@ func (a *average) add(x float64) {
 	a.n++
 	a.mean += (x - a.mean) / float64(min(a.n, 16))
 }
+
+// Where the next arrival is near, an open loop does not wake for answers before it.
+const (
+	nextIsNear = time.Millisecond
+	anyNumber  = 1 << 20
+)
+
+// patience is how long nothing needs to be done: unless something arrives, and
+// how many answers may gather for how long.
+func (l *loop) patience() (answers int, gather, patience time.Duration) {
+	now := l.now
+	if l.arrivals != nil {
+		now = time.Since(l.start)
+	}
+	until := l.cleaned + housekeeping
+	eager := l.window.Eager || l.bulky
+	switch {
+	case l.arrivals != nil && l.more && (l.idle.n > 0 || l.next > l.now):
+		until = min(until, l.next)
+		if patience = max(0, until-now); patience <= nextIsNear && !eager {
+			return anyNumber, patience, patience
+		}
+		return 1, 0, patience
+	case l.window.Listen:
+		until = min(until, l.window.Length)
+		if !eager {
+			answers, gather = anyNumber, l.listen()
+		}
+	case l.arrivals == nil && l.inFlight >= gatherClients && l.gathering.on && !eager:
+		answers, gather = l.inFlight/gatherShare, min(l.usual/gatherShare, gatherMost)
+	}
+	return max(1, answers), gather, max(0, until-now)
+}
+
+// Messages gather for an audience, too: not for longer than matters to anyone,
+// but in a flood for long enough that each connection is read once for several.
+const (
+	gatherMessages = 200 * time.Microsecond
+	gatherFlood    = time.Millisecond
+	flood          = 64 // messages since the last wake-up
+)
+
+// listen says for how long messages may gather.
+func (l *loop) listen() time.Duration {
+	gather := gatherMessages
+	if l.rec.OK-l.heardOK >= flood {
+		gather = gatherFlood
+	}
+	l.heardOK = l.rec.OK
+	return gather
+}

@@ -137,11 +137,8 @@ var errPatience = errors.New("the timeout is over")
 
 // roomFor says whether another connection may be opened.
 func (g *goroutines) roomFor(most int) bool {
-	return g.opening < mostDialling && len(g.links)+g.opening < most
+	return g.opening < mostOpening && len(g.links)+g.opening < most
 }
-
-// mostDialling connections are opened at once, so that no server's backlog overflows.
-const mostDialling = 256
 
 func (g *goroutines) unreachable() error {
 	return showdown.Errorf(showdown.Environment, "is the server running, and is this its address?", "connect to %s: %w", g.target.Address, g.refusal)
@@ -437,8 +434,4 @@ func (q *fifo) pop() *link {
 		q.first, l.queued, l.next = l.next, false, nil
 	}
 	return l
-}
-
-func isSafe(request []byte) bool {
-	return isHead(request) || len(request) > 4 && string(request[:4]) == "GET "
 }

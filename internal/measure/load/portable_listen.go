@@ -2,9 +2,6 @@ package load
 
 import "time"
 
-// pause keeps an audience from storming a server that turns it away.
-const pause = 100 * time.Millisecond
-
 // listener is what a listening window knows of one of its connections.
 type listener struct {
 	number   uint64        // its request's
@@ -16,7 +13,7 @@ type listener struct {
 
 // vacate has a listening connection opened again soon; the mutex is held.
 func (s *shift) vacate(number uint64) {
-	s.vacant = append(s.vacant, listener{number: number, intended: s.now() + pause})
+	s.vacant = append(s.vacant, listener{number: number, intended: s.now() + reopenAfter})
 }
 
 // occupy opens what is missing of a listening window's connections; the mutex is held.

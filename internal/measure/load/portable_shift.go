@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -21,8 +20,6 @@ const (
 	// to take them, and neither arrivals nor answers should wait for that.
 	bulky = 16 << 10
 )
-
-var errNotSent = errors.New("no connection became free in time")
 
 // shift is one window under way. The engine's mutex guards it; methods want it
 // held unless they say otherwise.
@@ -456,7 +453,7 @@ func (s *shift) tend(cancelled error) {
 func (s *shift) stopSending(now time.Duration) {
 	for s.arrivals != nil && s.due(now) {
 		s.arrive()
-		s.rec.fail(showdown.FailUnsent, errNotSent)
+		s.rec.fail(showdown.FailUnsent, errUnsent)
 	}
 	s.more = false
 }

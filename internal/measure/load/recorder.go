@@ -246,8 +246,6 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 	_ = h.RecordValue(min(max(int64(d), 0), highest)) // within range, so it cannot fail
 }
 
-func isHead(request []byte) bool { return len(request) > 5 && string(request[:5]) == "HEAD " }
-
 // failureOf sorts what broke a connection into the closed set.
 func failureOf(err error, connecting bool) showdown.Failure {
 	if _, ok := errors.AsType[*wire.ProtocolError](err); ok {

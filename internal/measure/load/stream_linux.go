@@ -12,9 +12,6 @@ import (
 	"github.com/backend-showdown/showdown/internal/measure/wire"
 )
 
-// reopenAfter keeps an audience from storming a server that turns it away.
-const reopenAfter = 100 * time.Millisecond
-
 // stream is what a connection that carries messages has beside its socket.
 type stream struct {
 	upgrade  *wire.Upgrade // until the WebSocket is open

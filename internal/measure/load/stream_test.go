@@ -27,6 +27,7 @@ type words struct{ fail bool }
 func (words) Append(dst []byte, k uint64) ([]byte, int) {
 	return fmt.Appendf(dst, "message %d ☃", k), 0
 }
+
 func (w words) Check(k uint64, body []byte) error {
 	if want := fmt.Sprintf("message %d ☃", k); w.fail || string(body) != want {
 		return fmt.Errorf("%q, want %q", body, want)

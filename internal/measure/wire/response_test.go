@@ -94,6 +94,45 @@ func TestResponseRefuses(t *testing.T) {
 	}
 }
 
+// A memo is asked for the same head only, and never across a HEAD request.
+func TestMemo(t *testing.T) {
+	memo := &Memo{}
+	head := "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\nConnection: close\r\n\r\n"
+	for _, c := range []struct {
+		head   bool
+		text   string
+		body   string
+		status int
+		keep   bool
+	}{
+		{false, head + "one", "one", 404, false},
+		{false, head + "two", "two", 404, false},
+		{true, head, "", 404, false},
+		{false, head + "six", "six", 404, false},
+		{false, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nten", "ten", 200, true},
+		{false, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "abc", 200, true},
+		{false, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nd\r\n0\r\n\r\n", "d", 200, true},
+	} {
+		r, body := Response{Memo: memo}, []byte(nil)
+		r.Reset(c.head)
+		_, done, err := r.Feed([]byte(c.text), &body)
+		if !done || err != nil || r.Status != c.status || r.KeepAlive != c.keep || string(body) != c.body {
+			t.Errorf("%q: status %d keep %v body %q done %v err %v", c.text, r.Status, r.KeepAlive, body, done, err)
+		}
+	}
+}
+
+// What the kernel threw away counts as arrived.
+func TestSkip(t *testing.T) {
+	var r Response
+	if _, done, err := r.Feed([]byte("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"), nil); done || err != nil || r.Left() != 7 {
+		t.Fatalf("done %v err %v, %d left, want 7", done, err, r.Left())
+	}
+	if r.Skip(3) || r.Left() != 4 || !r.Skip(4) || r.Left() != 0 || r.EOF() != nil {
+		t.Errorf("%d left", r.Left())
+	}
+}
+
 func TestHeadAnswerHasNoBody(t *testing.T) {
 	var r Response
 	r.Reset(true)
@@ -127,6 +166,21 @@ func FuzzResponse(f *testing.F) {
 		pieces, body2, surplus2, err2 := feedIn(string(data), size)
 		if (err == nil) != (err2 == nil) || err == nil && (!bytes.Equal(body, body2) || surplus != surplus2 || whole.Status != pieces.Status) {
 			t.Fatalf("whole: %d %q %d %v; in pieces of %d: %d %q %d %v", whole.Status, body, surplus, err, size, pieces.Status, body2, surplus2, err2)
+		}
+		// What a memo remembers changes nothing, neither by itself nor after another head.
+		memo := &Memo{}
+		for _, text := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", string(data), string(data)} {
+			r, kept := Response{Memo: memo}, []byte(nil)
+			n, done, recalled := r.Feed([]byte(text), &kept)
+			if text != string(data) {
+				continue
+			}
+			if recalled == nil && !done {
+				recalled = r.EOF()
+			}
+			if (recalled == nil) != (err == nil) || err == nil && (!bytes.Equal(kept, body) || r.Status != whole.Status || r.KeepAlive != whole.KeepAlive || len(data)-n != surplus) {
+				t.Fatalf("with a memo: %d %q %v; without: %d %q %v", r.Status, kept, recalled, whole.Status, body, err)
+			}
 		}
 		if err != nil || whole.Status < 200 {
 			return
