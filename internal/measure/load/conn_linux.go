@@ -24,10 +24,10 @@ type driver interface {
 	// whether that is still being read.
 	reply(c *conn)
 	replying(c *conn) bool
-	// wait sleeps until something has come or patience ends, and tells what
-	// happened: connected, received, skipped, ended or broke. For the length of
-	// gather, at most patience, it may sleep on until that many answers have come.
-	wait(answers int, gather, patience time.Duration) error
+	// wait sleeps until something has come, but not beyond an offset, and tells
+	// what happened: connected, received, skipped, ended or broke. For the length
+	// of gather it may sleep on until that many answers have come.
+	wait(answers int, gather, until time.Duration) error
 	// flush hands over to the kernel what is still queued.
 	flush()
 	// close closes c's socket, and has the loop retire c when the kernel is done with it.

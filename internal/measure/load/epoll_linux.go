@@ -94,9 +94,13 @@ func (e *epoll) send(c *conn) {
 	}
 }
 
-func (e *epoll) wait(answers int, gather, patience time.Duration) error {
-	n, err := 0, error(nil)
-	if gather > 0 {
+func (e *epoll) wait(answers int, gather, until time.Duration) error {
+	l, n, err := e.loop, 0, error(nil)
+	patience := time.Duration(0)
+	if until > l.now {
+		patience = max(0, until-time.Since(l.start))
+	}
+	if gather = min(gather, patience); gather > 0 {
 		if gather < patience {
 			n, err = e.poll(0)
 		}
@@ -111,7 +115,6 @@ func (e *epoll) wait(answers int, gather, patience time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("wait for events: %w", err)
 	}
-	l := e.loop
 	l.tick()
 	for i := range e.events[:n] {
 		ev := &e.events[i]

@@ -61,22 +61,17 @@ const (
 	anyNumber  = 1 << 20
 )
 
-// patience is how long nothing needs to be done: unless something arrives, and
+// patience says until when nothing needs to be done, unless something arrives, and
 // how many answers may gather for how long.
-func (l *loop) patience() (answers int, gather, patience time.Duration) {
-	now := l.now
-	if l.arrivals != nil {
-		now = time.Since(l.start)
-	}
-	until := l.cleaned + housekeeping
+func (l *loop) patience() (answers int, gather, until time.Duration) {
+	until = l.cleaned + housekeeping
 	eager := l.window.Eager || l.bulky
 	switch {
 	case l.arrivals != nil && l.more && (l.idle.n > 0 || l.next > l.now):
 		until = min(until, l.next)
-		if patience = max(0, until-now); patience <= nextIsNear && !eager {
-			return anyNumber, patience, patience
+		if until-l.now <= nextIsNear && !eager {
+			return anyNumber, nextIsNear, until
 		}
-		return 1, 0, patience
 	case l.window.Listen:
 		until = min(until, l.window.Length)
 		if !eager {
@@ -85,7 +80,7 @@ func (l *loop) patience() (answers int, gather, patience time.Duration) {
 	case l.arrivals == nil && l.inFlight >= gatherClients && l.gathering.on && !eager:
 		answers, gather = l.inFlight/gatherShare, min(l.usual/gatherShare, gatherMost)
 	}
-	return max(1, answers), gather, max(0, until-now)
+	return max(1, answers), gather, until
 }
 
 // Messages gather for an audience, too: not for longer than matters to anyone,

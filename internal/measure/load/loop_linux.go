@@ -47,6 +47,7 @@ type loop struct {
 	told      chan *interval
 	spare     chan *interval
 	start     time.Time
+	epoch     int64 // start on the monotonic clock of the kernel, in nanoseconds
 	now       time.Duration
 	wall      int64 // wall clock minus now, for the kernel's receive timestamps
 	arrivals  pace.Arrivals
@@ -116,7 +117,7 @@ func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 	for ctx.Err() == nil && l.refusal == nil && l.now < l.target.Timeout && l.live-l.opening < wanted {
 		for l.live < wanted && l.opening < mostOpening && l.open() {
 		}
-		if err := l.driver.wait(1, 0, housekeeping); err != nil {
+		if err := l.driver.wait(1, 0, l.now+housekeeping); err != nil {
 			return err
 		}
 	}
@@ -132,6 +133,9 @@ func (l *loop) prepare(ctx context.Context, w Window, t Traffic) error {
 // restart begins the window's clock.
 func (l *loop) restart(start time.Time) {
 	l.start = start
+	var mono unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) // it never fails
+	l.epoch = mono.Nano() - int64(time.Since(start))
 	l.cleaned, l.beaten, l.yielded = 0, 0, 0
 	l.tick()
 }
@@ -139,6 +143,10 @@ func (l *loop) restart(start time.Time) {
 // tick reads the clocks: the monotonic one for offsets, and the wall clock to
 // read the kernel's receive timestamps by.
 func (l *loop) tick() {
+	if l.rec == nil || l.rec.Closed {
+		l.now = time.Since(l.start) // no stamps are read
+		return
+	}
 	t := time.Now()
 	l.now = t.Sub(l.start)
 	l.wall = t.UnixNano() - int64(l.now)
@@ -169,14 +177,13 @@ func (l *loop) play(ctx context.Context, start time.Time) error {
 		if l.now-l.cleaned >= housekeeping {
 			l.cleanUp(ctx)
 		}
-		answers, gather, patience := l.patience()
-		if patience > yieldTakes && l.now-l.yielded > yieldEvery {
+		answers, gather, until := l.patience()
+		if until-l.now > yieldTakes && l.now-l.yielded > yieldEvery {
 			l.driver.flush()
 			runtime.Gosched()
 			l.yielded = l.now
-			answers, gather, patience = l.patience()
 		}
-		if err := l.driver.wait(answers, gather, patience); err != nil {
+		if err := l.driver.wait(answers, gather, until); err != nil {
 			l.stop = err
 			break
 		}

@@ -30,8 +30,9 @@ type ring struct {
 	buffers     []poolEntry
 	poolTail    uint16
 	minWait     bool // the kernel can gather completions
+	absolute    bool // and wait until a moment
 	argument    getEventsArgument
-	patience    unix.Timespec
+	moment      unix.Timespec
 	update      filesUpdate
 	placed      int32
 }
@@ -54,6 +55,7 @@ const (
 
 	enterGetEvents = 1 << 0
 	enterExtArg    = 1 << 3
+	enterAbsTimer  = 1 << 5
 
 	registerFilesUpdate = 6
 	registerFiles2      = 13
@@ -155,6 +157,7 @@ func (r *ring) init(p *setupParams, files int) error {
 		return errors.New("this io_uring is too old")
 	}
 	r.minWait = p.features&featureMinTimeout != 0
+	r.absolute = r.minWait // both came with Linux 6.12
 	size := max(p.sq.array+4*p.sqEntries, p.cq.cqes+p.cqEntries*uint32(unsafe.Sizeof(cqe{})))
 	var err error
 	if r.rings, err = unix.Mmap(r.fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
@@ -264,35 +267,40 @@ func (r *ring) submit() {
 }
 
 // enter submits what is queued and waits: until that many completions are there,
-// at most for gather, and after that for the first one, at most for patience.
-func (r *ring) enter(completions int, gather, patience time.Duration) error {
+// at most for gather, and after that for the first one, at most until an offset
+// of the loop. The moment is absolute, for what is submitted takes its time.
+func (r *ring) enter(completions int, gather, until time.Duration, l *loop) error {
+	if until > l.now && !r.absolute && r.unsubmitted > 0 {
+		r.submit()
+	}
 	r.sqTail.Store(r.tail)
-	var errno unix.Errno
-	var n uintptr
-	switch {
-	case patience <= 0:
-		n, _, errno = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unsubmitted), 0, enterGetEvents, 0, 0)
-	default:
+	flags, argument, size := uintptr(enterGetEvents), unsafe.Pointer(nil), uintptr(0)
+	if until <= l.now {
+		completions = 0
+	} else {
+		flags |= enterExtArg
+		argument, size = unsafe.Pointer(&r.argument), unsafe.Sizeof(r.argument)
 		r.argument.minWaitUsec = 0
-		if completions > 1 && gather < patience {
+		if r.absolute {
+			flags |= enterAbsTimer
+			r.moment = unix.NsecToTimespec(l.epoch + int64(until))
+		} else {
+			r.moment = unix.NsecToTimespec(max(0, int64(until-time.Since(l.start))))
+		}
+		if gather < until-l.now && completions > 1 {
 			if r.minWait {
 				r.argument.minWaitUsec = uint32(max(1, gather.Microseconds()))
 			} else {
 				completions = 1
 			}
 		}
-		r.patience = unix.NsecToTimespec(int64(patience))
-		r.argument.ts = uint64(uintptr(unsafe.Pointer(&r.patience)))
-		n, _, errno = unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unsubmitted), uintptr(completions),
-			enterGetEvents|enterExtArg, uintptr(unsafe.Pointer(&r.argument)), unsafe.Sizeof(r.argument))
+		r.argument.ts = uint64(uintptr(unsafe.Pointer(&r.moment)))
 	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.unsubmitted), uintptr(completions), flags, uintptr(argument), size)
 	switch errno {
 	case 0:
 		r.unsubmitted -= uint32(n)
-	case unix.ETIME, unix.EINTR:
-		// With submissions pending, the kernel reports their number instead; so there were none left.
-		r.unsubmitted = r.tail - r.sqHead.Load()
-	case unix.EBUSY, unix.EAGAIN:
+	case unix.ETIME, unix.EINTR, unix.EBUSY, unix.EAGAIN: // what was submitted is not told then
 		r.unsubmitted = r.tail - r.sqHead.Load()
 	default:
 		return errno

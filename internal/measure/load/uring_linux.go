@@ -274,8 +274,8 @@ func (u *uring) prepare() {
 	}
 }
 
-func (u *uring) wait(answers int, gather, patience time.Duration) error {
-	if err := u.ring.enter(answers, gather, patience); err != nil {
+func (u *uring) wait(answers int, gather, until time.Duration) error {
+	if err := u.ring.enter(answers, gather, until, u.loop); err != nil {
 		return fmt.Errorf("wait for completions: %w", err)
 	}
 	u.loop.tick()
