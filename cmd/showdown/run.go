@@ -17,6 +17,7 @@ import (
 	"github.com/backend-showdown/showdown/internal/arena/contender"
 	"github.com/backend-showdown/showdown/internal/arena/scenario"
 	"github.com/backend-showdown/showdown/internal/arena/schedule"
+	"github.com/backend-showdown/showdown/internal/measure/load"
 	"github.com/backend-showdown/showdown/internal/measure/meter"
 	"github.com/backend-showdown/showdown/internal/record"
 	"github.com/backend-showdown/showdown/internal/showdown"
@@ -330,6 +331,7 @@ func (r *runner) play(ctx context.Context, ready []*contender.Prepared) error {
 	}
 	r.onInterrupt.Store(r.resumeWords())
 	r.screen.say("seed        %d%s", r.run.Plan.Seed, sharedNote(r.run.Plan.Cores))
+	r.screen.say("generator   %s", load.Native())
 	player := &bout.Player{Plan: r.run.Plan, Scenario: r.scene, DataDir: data, LogDir: logs, Live: r.live}
 	run := &schedule.Run{Plan: r.run.Plan, Contenders: ready, Play: player.Play, Next: r.next, Commit: r.commit}
 	err = run.Continue(ctx, r.run.Bouts)
