@@ -222,7 +222,7 @@ func (l *loop) abandon() {
 	l.stopSending()
 	for c := l.waiting.first; c != nil; {
 		next := c.next
-		if c.state == busy {
+		if c.state == busy || c.again {
 			l.broke(c, context.DeadlineExceeded)
 		}
 		c = next
