@@ -715,7 +715,7 @@ func TestProgressLine(t *testing.T) {
 
 // Requests of the same weight come equally often.
 func TestPickIsFair(t *testing.T) {
-	r := &requests{each: make([][]byte, 4), upTo: []uint64{scaled(.25), scaled(.5), scaled(.75), scaled(1)}}
+	r := &requests{each: make([][]byte, 4), upTo: []uint64{showdown.Portion(.25), showdown.Portion(.5), showdown.Portion(.75), showdown.Portion(1)}}
 	var counts [4]int
 	const n = 100_000
 	for k := range uint64(n) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"net/url"
 	"os"
@@ -37,12 +36,8 @@ func (r *requests) Append(dst []byte, k uint64) ([]byte, int) {
 }
 
 func (r *requests) pick(k uint64) int {
-	// The finaliser of SplitMix64 (Steele, Lea, Flood 2014), from another start
-	// than the sample's, which must not depend on the request.
-	x := (k ^ 0x75726c73) * 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	x ^= x >> 31
+	// From another start than the sample's, which must not depend on the request.
+	x := showdown.Scatter((k ^ 0x75726c73) * 0x9e3779b97f4a7c15)
 	return min(sort.Search(len(r.upTo), func(i int) bool { return x < r.upTo[i] }), len(r.each)-1)
 }
 
@@ -285,18 +280,10 @@ func (f *loadFlags) traffic(targets []weighted, h *head, body []byte) (requests,
 			sent = nil // in a file, --body is for those that take one
 		}
 		sum += t.weight
-		r.each, r.upTo = append(r.each, h.write(method, t.url, sent)), append(r.upTo, scaled(sum/total))
+		r.each, r.upTo = append(r.each, h.write(method, t.url, sent)), append(r.upTo, showdown.Portion(sum/total))
 		list = append(list, report.LoadRequest{Method: method, URL: t.url.String(), Share: t.weight / total})
 	}
 	return r, list, nil
-}
-
-// scaled is a share of all values of a uint64.
-func scaled(share float64) uint64 {
-	if share >= 1 {
-		return math.MaxUint64
-	}
-	return uint64(share * (1 << 63) * 2)
 }
 
 // parseExpect reads --expect: a text, or a regular expression between slashes.

@@ -81,6 +81,11 @@ type Window struct {
 	Second   func(Second)
 }
 
+// goesOn says whether a closed loop still makes its k-th request at an offset.
+func (w *Window) goesOn(k uint64, now time.Duration) bool {
+	return (w.Count == 0 || k < w.Count) && (w.Length == 0 || now < w.Length)
+}
+
 // Snapshot is the state of a window under way.
 type Snapshot struct {
 	Elapsed     time.Duration

@@ -208,7 +208,7 @@ func (l *loop) play(ctx context.Context, start time.Time) error {
 }
 
 func (l *loop) going() bool {
-	if l.stop != nil && errors.Is(l.stop, errGaveUp) {
+	if errors.Is(l.stop, errGaveUp) {
 		return false
 	}
 	if l.window.Listen {
@@ -241,7 +241,7 @@ func (l *loop) advance() {
 		}
 	default:
 		l.next = l.now
-		l.more = (w.Count == 0 || l.k < w.Count) && (w.Length == 0 || l.now < w.Length)
+		l.more = w.goesOn(l.k, l.now)
 	}
 	if l.more {
 		l.rec.due()

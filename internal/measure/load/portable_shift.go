@@ -119,7 +119,7 @@ func (s *shift) advance() {
 func (s *shift) due(now time.Duration) bool {
 	if s.arrivals == nil && s.more {
 		s.next = now
-		s.more = (s.window.Count == 0 || s.k < s.window.Count) && (s.window.Length == 0 || now < s.window.Length)
+		s.more = s.window.goesOn(s.k, now)
 	}
 	return s.more && s.next <= now
 }

@@ -72,7 +72,7 @@ func (w *webSocket) say(op wire.Opcode, payload []byte) error {
 
 // bye sends a close frame.
 func (w *webSocket) bye(code wire.CloseCode) {
-	_ = w.say(wire.Close, []byte{byte(code >> 8), byte(code)})
+	_ = w.say(wire.Close, code.Payload())
 }
 
 // farewell waits for the server's close frame, until the connection's deadline.

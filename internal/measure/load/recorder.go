@@ -48,16 +48,10 @@ type recorder struct {
 }
 
 func newRecorder(w *Window, t Traffic, engine string) *recorder {
-	r := &recorder{traffic: t, seed: w.Seed}
+	r := &recorder{traffic: t, seed: w.Seed, threshold: showdown.Portion(w.Sample)}
 	r.Engine, r.Closed = engine, w.Schedule == nil && !w.Listen
 	r.Failures = map[showdown.Failure]uint64{}
 	r.Latency, r.Service, r.Lag = newHistogram(fine), newHistogram(fine), newHistogram(fine)
-	switch {
-	case w.Sample >= 1:
-		r.threshold = ^uint64(0)
-	case w.Sample > 0:
-		r.threshold = uint64(w.Sample * (1 << 63) * 2)
-	}
 	if w.watched() {
 		r.interval = newInterval()
 	}
@@ -73,11 +67,7 @@ func (r *recorder) sampled(k uint64) bool {
 	if r.threshold == 0 {
 		return false
 	}
-	// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-	x := k + r.seed + 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x^x>>31 < r.threshold
+	return showdown.Scatter(k+r.seed+0x9e3779b97f4a7c15) < r.threshold
 }
 
 // due notes that an arrival fell due.

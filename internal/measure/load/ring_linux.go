@@ -29,8 +29,7 @@ type ring struct {
 	cqes        []cqe
 	buffers     []poolEntry
 	poolTail    uint16
-	minWait     bool // the kernel can gather completions
-	absolute    bool // and wait until a moment
+	exact       bool // the kernel can gather completions and wait until a moment (Linux 6.12)
 	argument    getEventsArgument
 	moment      unix.Timespec
 	update      filesUpdate
@@ -156,8 +155,7 @@ func (r *ring) init(p *setupParams, files int) error {
 	if need := uint32(featureSingleMmap | featureNoDrop | featureExtArg); p.features&need != need {
 		return errors.New("this io_uring is too old")
 	}
-	r.minWait = p.features&featureMinTimeout != 0
-	r.absolute = r.minWait // both came with Linux 6.12
+	r.exact = p.features&featureMinTimeout != 0
 	size := max(p.sq.array+4*p.sqEntries, p.cq.cqes+p.cqEntries*uint32(unsafe.Sizeof(cqe{})))
 	var err error
 	if r.rings, err = unix.Mmap(r.fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE); err != nil {
@@ -270,7 +268,7 @@ func (r *ring) submit() {
 // at most for gather, and after that for the first one, at most until an offset
 // of the loop. The moment is absolute, for what is submitted takes its time.
 func (r *ring) enter(completions int, gather, until time.Duration, l *loop) error {
-	if until > l.now && !r.absolute && r.unsubmitted > 0 {
+	if until > l.now && !r.exact && r.unsubmitted > 0 {
 		r.submit()
 	}
 	r.sqTail.Store(r.tail)
@@ -281,14 +279,14 @@ func (r *ring) enter(completions int, gather, until time.Duration, l *loop) erro
 		flags |= enterExtArg
 		argument, size = unsafe.Pointer(&r.argument), unsafe.Sizeof(r.argument)
 		r.argument.minWaitUsec = 0
-		if r.absolute {
+		if r.exact {
 			flags |= enterAbsTimer
 			r.moment = unix.NsecToTimespec(l.epoch + int64(until))
 		} else {
 			r.moment = unix.NsecToTimespec(max(0, int64(until-time.Since(l.start))))
 		}
 		if gather < until-l.now && completions > 1 {
-			if r.minWait {
+			if r.exact {
 				r.argument.minWaitUsec = uint32(max(1, gather.Microseconds()))
 			} else {
 				completions = 1

@@ -55,10 +55,4 @@ func stampOf(control *[stampSize]byte, length uint64) int64 {
 }
 
 // threadCPU is the CPU time of this thread so far.
-func threadCPU() time.Duration {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_THREAD, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+func threadCPU() time.Duration { return usedBy(unix.RUSAGE_THREAD) }

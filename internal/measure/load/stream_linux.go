@@ -203,7 +203,7 @@ func (l *loop) owe(c *conn, op wire.Opcode, payload []byte) {
 // protest tells the server what it did wrong, and leaves.
 func (l *loop) protest(c *conn, err error) {
 	if frame, ok := errors.AsType[*wire.FrameError](err); ok {
-		l.owe(c, wire.Close, []byte{byte(frame.Code >> 8), byte(frame.Code)})
+		l.owe(c, wire.Close, frame.Code.Payload())
 	}
 	l.broke(c, err)
 }
@@ -212,7 +212,7 @@ func (l *loop) protest(c *conn, err error) {
 func (l *loop) part() {
 	for _, c := range l.conns {
 		if c.stream != nil && c.stream.events == nil && (c.state == idle || c.state == listening || c.state == busy) {
-			l.owe(c, wire.Close, []byte{byte(wire.CloseNormal >> 8), byte(wire.CloseNormal & 0xff)})
+			l.owe(c, wire.Close, wire.CloseNormal.Payload())
 		}
 	}
 	_ = l.driver.wait(1, 0, 0)

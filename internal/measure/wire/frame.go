@@ -32,6 +32,9 @@ const (
 	CloseTooBig   CloseCode = 1009
 )
 
+// Payload is what a close frame with c and no reason holds.
+func (c CloseCode) Payload() []byte { return []byte{byte(c >> 8), byte(c)} }
+
 // maySend reports whether an endpoint may put c into a close frame: what RFC
 // 6455 §7.4 and IANA's registry define, but for the codes that only stand for
 // what was seen, and the ranges of libraries and applications.
@@ -87,7 +90,7 @@ func AppendFrame(dst []byte, op Opcode, payload []byte, mask uint32) []byte {
 
 // AppendClose appends a close frame with a code and no reason.
 func AppendClose(dst []byte, code CloseCode, mask uint32) []byte {
-	return AppendFrame(dst, Close, []byte{byte(code >> 8), byte(code)}, mask)
+	return AppendFrame(dst, Close, code.Payload(), mask)
 }
 
 // applyMask masks b in place (RFC 6455 §5.3).
